@@ -1,0 +1,257 @@
+//! The ledger's entries: audit trail, checkpoint to resume from and transcript in one.
+
+use super::Fingerprint;
+use super::action::{Action, Outcome, Proposal, Target};
+use super::alert::Alert;
+use super::approval::Principal;
+use super::ids::{ApprovalId, Seq};
+use super::level::{Level, Mode};
+use super::time::Time;
+use super::verdict::{Opinion, Verdict};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannerKind {
+    Runbook,
+    Model,
+}
+
+impl fmt::Display for PlannerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Runbook => "runbook",
+            Self::Model => "model",
+        })
+    }
+}
+
+/// The two witnesses of a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// The alert's own condition.
+    Alert,
+    /// Something else: the unit's state, a metric.
+    Independent,
+}
+
+/// One fact of an incident's life. Never changed once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    Raised {
+        alert: Alert,
+        target: Target,
+    },
+    Classified {
+        level: Level,
+        rule: Option<String>,
+        why: String,
+        runbook: Option<String>,
+        mode: Option<Mode>,
+    },
+    AlertJoined {
+        alert: Alert,
+    },
+    AlertResolved {
+        fingerprint: Fingerprint,
+        alertname: String,
+    },
+    RunStarted {
+        run: u32,
+        planner: PlannerKind,
+        runbook: Option<String>,
+    },
+    /// A runbook step whose `when` did not hold.
+    Skipped {
+        step: String,
+        why: String,
+    },
+    /// A model's answer: its words and the calls it wants, one after the other.
+    Thought {
+        text: String,
+        calls: Vec<Proposal>,
+        tokens: u64,
+    },
+    /// A planner that cannot go on: broken, out of budget, or at its end without a fix.
+    PlannerFailed {
+        planner: PlannerKind,
+        why: String,
+    },
+    /// The SafetyChecker (or the tool's own reading of its arguments) said no.
+    Denied {
+        proposal: Proposal,
+        planner: PlannerKind,
+        opinions: Vec<Opinion>,
+    },
+    /// A human is asked. `approval` is the row that holds the answer.
+    Asked {
+        approval: ApprovalId,
+        proposal: Proposal,
+        planner: PlannerKind,
+        action: Action,
+        opinions: Vec<Opinion>,
+        expires_at: Time,
+    },
+    Granted {
+        approval: ApprovalId,
+        by: Principal,
+    },
+    Refused {
+        approval: ApprovalId,
+        by: Principal,
+    },
+    Expired {
+        approval: ApprovalId,
+    },
+    Void {
+        approval: ApprovalId,
+        why: String,
+    },
+    /// Written before the effect. Without a `finished` behind it, the action is in doubt.
+    Started {
+        proposal: Proposal,
+        planner: PlannerKind,
+        action: Action,
+        verdict: Verdict,
+        opinions: Vec<Opinion>,
+        approval: Option<ApprovalId>,
+    },
+    Finished {
+        outcome: Outcome,
+    },
+    /// After a crash: started, never finished. `found` is what a probe by reading says, if the tool has one.
+    InDoubt {
+        found: Option<Outcome>,
+    },
+    RunEnded {
+        planner: PlannerKind,
+        summary: String,
+    },
+    VerifyStarted {
+        deadline: Time,
+        independent: Option<String>,
+    },
+    Signalled {
+        signal: Signal,
+        holds: bool,
+        said: String,
+    },
+    Resolved {
+        summary: String,
+    },
+    Escalated {
+        why: String,
+    },
+    Closed {
+        outcome: String,
+    },
+}
+
+/// An entry with its place and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    pub seq: Seq,
+    pub at: Time,
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+impl fmt::Display for Entry {
+    /// One line of the transcript. Outside text is cut and control characters shown, so a line stays a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raised { alert, target } => write!(f, "raised {} ({target}): {}", line(alert.name()), line(alert.headline())),
+            Self::Classified { level, rule, why, .. } => match rule {
+                Some(rule) => write!(f, "level {level} by rule {rule}: {}", line(why)),
+                None => write!(f, "level {level}: {}", line(why)),
+            },
+            Self::AlertJoined { alert } => write!(f, "alert {} joined", line(alert.name())),
+            Self::AlertResolved { alertname, .. } => write!(f, "alert {} resolved", line(alertname)),
+            Self::RunStarted { run, planner, runbook } => match runbook {
+                Some(runbook) if *planner == PlannerKind::Runbook => write!(f, "run {run} by runbook {runbook}"),
+                _ => write!(f, "run {run} by {planner}"),
+            },
+            Self::Skipped { step, why } => write!(f, "step {step} skipped: {}", line(why)),
+            Self::Thought { text, calls, .. } => match calls.len() {
+                0 => write!(f, "model: {}", line(text)),
+                n => write!(f, "model wants {n} {}: {}", if n == 1 { "call" } else { "calls" }, line(text)),
+            },
+            Self::PlannerFailed { planner, why } => write!(f, "{planner} cannot go on: {}", line(why)),
+            Self::Denied { proposal, opinions, .. } => {
+                let word = if opinions.iter().any(|o| o.critical) {
+                    "DENIED (critical attempt)"
+                } else {
+                    "denied"
+                };
+                write!(
+                    f,
+                    "{word} {} {}: {}",
+                    line(&proposal.tool),
+                    line(&proposal.arguments.to_string()),
+                    reasons(opinions, Verdict::Deny)
+                )
+            }
+            Self::Asked {
+                approval,
+                action,
+                opinions,
+                ..
+            } => {
+                write!(
+                    f,
+                    "asked {approval} for {}: {}",
+                    line(&action.summary()),
+                    reasons(opinions, Verdict::Confirm)
+                )
+            }
+            Self::Granted { approval, by } => write!(f, "{approval} granted by {}", line(&by.to_string())),
+            Self::Refused { approval, by } => write!(f, "{approval} denied by {}", line(&by.to_string())),
+            Self::Expired { approval } => write!(f, "{approval} expired: nobody decided in time"),
+            Self::Void { approval, why } => write!(f, "{approval} void: {}", line(why)),
+            Self::Started { action, approval, .. } => match approval {
+                Some(approval) => write!(f, "started {} under {approval}", line(&action.summary())),
+                None => write!(f, "started {}", line(&action.summary())),
+            },
+            Self::Finished { outcome } => write!(f, "{}: {}", if outcome.ok { "ok" } else { "failed" }, line(&outcome.said)),
+            Self::InDoubt { found: Some(found) } => write!(f, "in doubt, probed: {}", line(&found.said)),
+            Self::InDoubt { found: None } => write!(f, "in doubt: started, and nothing can tell whether it happened"),
+            Self::RunEnded { planner, summary } => write!(f, "{planner} done: {}", line(summary)),
+            Self::VerifyStarted { independent, .. } => match independent {
+                Some(check) => write!(f, "verifying: the alert, and {}", line(check)),
+                None => write!(f, "verifying: the alert, and nothing independent"),
+            },
+            Self::Signalled { signal, holds, said } => {
+                let name = match signal {
+                    Signal::Alert => "alert",
+                    Signal::Independent => "independent",
+                };
+                write!(f, "signal {name} {}: {}", if *holds { "good" } else { "bad" }, line(said))
+            }
+            Self::Resolved { summary } => write!(f, "resolved: {}", line(summary)),
+            Self::Escalated { why } => write!(f, "escalated: {}", line(why)),
+            Self::Closed { outcome } => write!(f, "closed: {}", line(outcome)),
+        }
+    }
+}
+
+fn reasons(opinions: &[Opinion], verdict: Verdict) -> String {
+    let texts: Vec<_> = opinions.iter().filter(|o| o.verdict == verdict).map(|o| line(&o.reason)).collect();
+    texts.join("; ")
+}
+
+/// At most 300 characters, control characters and bidirectional overrides escaped.
+fn line(text: &str) -> String {
+    let shown: String = text.chars().take(300).map(|c| if hidden(c) { ' ' } else { c }).collect();
+    if text.chars().nth(300).is_some() {
+        format!("{shown}… (cut)")
+    } else {
+        shown
+    }
+}
+
+fn hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}

@@ -1,0 +1,528 @@
+//! An incident is the fold of its entries: nothing about it is true that the ledger does not say.
+
+use super::action::{Action, Outcome, Proposal, Target};
+use super::alert::{Alert, AlertStatus, Fingerprint, Severity};
+use super::approval::Principal;
+use super::entry::{Entry, PlannerKind, Recorded, Signal};
+use super::ids::{ApprovalId, IncidentId, Seq};
+use super::level::{Level, Mode};
+use super::time::Time;
+use super::verdict::Opinion;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Open,
+    Diagnosing,
+    AwaitingApproval,
+    Mitigating,
+    Verifying,
+    /// Fixed, by two signals.
+    Resolved,
+    /// A human owns it. Observation may go on; nothing is changed any more.
+    Escalated,
+    /// Over without a proven fix: the symptom went away, or the alert did after an escalation.
+    Closed,
+}
+
+impl State {
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Diagnosing,
+        Self::AwaitingApproval,
+        Self::Mitigating,
+        Self::Verifying,
+        Self::Resolved,
+        Self::Escalated,
+        Self::Closed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Diagnosing => "diagnosing",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Mitigating => "mitigating",
+            Self::Verifying => "verifying",
+            Self::Resolved => "resolved",
+            Self::Escalated => "escalated",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Nothing is ever appended behind these.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Resolved | Self::Closed)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One attempt by one planner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub number: u32,
+    pub planner: PlannerKind,
+    /// Runbook steps whose `when` did not hold.
+    pub skipped: BTreeSet<String>,
+    /// Index into `Incident::steps` of its first step.
+    pub first_step: usize,
+    /// Index into `Incident::thoughts` of its first thought.
+    pub first_thought: usize,
+    pub over: bool,
+}
+
+/// A proposal and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub seq: Seq,
+    pub proposal: Proposal,
+    pub planner: PlannerKind,
+    /// None when the proposal was never understood as an action.
+    pub action: Option<Action>,
+    pub approval: Option<ApprovalId>,
+    pub opinions: Vec<Opinion>,
+    pub end: StepEnd,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepEnd {
+    /// Waiting for a human.
+    Asked,
+    /// Under way.
+    Started,
+    Denied,
+    RefusedBy(Principal),
+    Expired,
+    Void(String),
+    Finished(Outcome),
+    /// Started, outcome unknown, and no probe could tell.
+    InDoubt,
+}
+
+impl Step {
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.end {
+            StepEnd::Finished(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Did it change something, as far as is known?
+    pub fn changed_something(&self) -> bool {
+        let acts = self.action.as_ref().is_some_and(|action| action.effect.changes_something());
+        acts && matches!(&self.end, StepEnd::Finished(outcome) if outcome.ok)
+    }
+}
+
+/// A model's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thought {
+    pub text: String,
+    pub calls: Vec<Proposal>,
+}
+
+/// The question a human has not answered, or whose answer has not been acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub approval: ApprovalId,
+    pub expires_at: Time,
+    pub granted: Option<Principal>,
+}
+
+/// Started and not finished: running now, or in doubt if nobody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    pub action: Action,
+    pub started_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verifying {
+    pub deadline: Time,
+    /// There is an independent signal to wait for.
+    pub checkable: bool,
+    /// None until first seen.
+    pub independent: Option<bool>,
+    pub alert: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    pub id: IncidentId,
+    /// Of the last entry.
+    pub seq: Seq,
+    pub opened_at: Time,
+    pub updated_at: Time,
+    pub closed_at: Option<Time>,
+    pub state: State,
+    pub target: Target,
+    pub level: Level,
+    pub rule: Option<String>,
+    pub why: String,
+    pub runbook: Option<String>,
+    /// The rule's mode, where it is stricter.
+    pub mode: Option<Mode>,
+    pub alerts: BTreeMap<Fingerprint, Alert>,
+    pub run: Option<Run>,
+    /// Planners that have had their attempt.
+    pub tried: Vec<PlannerKind>,
+    pub steps: Vec<Step>,
+    pub thoughts: Vec<Thought>,
+    /// Calls a model made that have not been looked at.
+    pub queue: VecDeque<Proposal>,
+    pub tokens: u64,
+    pub pending: Option<Pending>,
+    pub in_flight: Option<InFlight>,
+    pub verifying: Option<Verifying>,
+    pub escalated: Option<String>,
+    /// What the last run, or the last planner's failure, had to say.
+    pub finding: Option<String>,
+    pub outcome: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    #[error("{0} has no entries")]
+    Empty(IncidentId),
+    #[error("{0} begins with `{1}`, not with `raised`")]
+    NotRaised(IncidentId, String),
+    #[error("{0}: entry {1} follows entry {2}: the ledger has a gap")]
+    Gap(IncidentId, Seq, Seq),
+    #[error("{0}: entry {1} cannot follow in state {2}: {3}")]
+    Illegal(IncidentId, Seq, State, &'static str),
+}
+
+impl Incident {
+    pub fn replay(id: IncidentId, entries: &[Recorded]) -> Result<Self, FoldError> {
+        let (first, rest) = entries.split_first().ok_or(FoldError::Empty(id))?;
+        let mut incident = Self::begin(id, first)?;
+        for recorded in rest {
+            incident.apply(recorded)?;
+        }
+        Ok(incident)
+    }
+
+    fn begin(id: IncidentId, first: &Recorded) -> Result<Self, FoldError> {
+        let Entry::Raised { alert, target } = &first.entry else {
+            return Err(FoldError::NotRaised(id, first.entry.to_string()));
+        };
+        Ok(Self {
+            id,
+            seq: first.seq,
+            opened_at: first.at,
+            updated_at: first.at,
+            closed_at: None,
+            state: State::Open,
+            target: target.clone(),
+            level: Level::Two,
+            rule: None,
+            why: String::new(),
+            runbook: None,
+            mode: None,
+            alerts: BTreeMap::from([(alert.fingerprint.clone(), alert.clone())]),
+            run: None,
+            tried: Vec::new(),
+            steps: Vec::new(),
+            thoughts: Vec::new(),
+            queue: VecDeque::new(),
+            tokens: 0,
+            pending: None,
+            in_flight: None,
+            verifying: None,
+            escalated: None,
+            finding: None,
+            outcome: None,
+        })
+    }
+
+    /// Takes one more entry in. An entry that cannot follow is an error that names it: a ledger is never half believed.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        if recorded.seq != self.seq + 1 {
+            return Err(FoldError::Gap(self.id, recorded.seq, self.seq));
+        }
+        if self.state.is_final() {
+            return Err(self.illegal(recorded.seq, "the incident is over"));
+        }
+        self.take(recorded)?;
+        self.seq = recorded.seq;
+        self.updated_at = recorded.at;
+        Ok(())
+    }
+
+    fn take(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let seq = recorded.seq;
+        match &recorded.entry {
+            Entry::Raised { .. } => return Err(self.illegal(seq, "raised twice")),
+            Entry::Classified {
+                level,
+                rule,
+                why,
+                runbook,
+                mode,
+            } => {
+                if *level < self.level && self.rule.is_some() {
+                    return Err(self.illegal(seq, "a level is never lowered"));
+                }
+                (self.level, self.rule, self.why) = (*level, rule.clone(), why.clone());
+                (self.runbook, self.mode) = (runbook.clone(), (*mode).max(self.mode));
+            }
+            Entry::AlertJoined { alert } => {
+                self.alerts.insert(alert.fingerprint.clone(), alert.clone());
+            }
+            Entry::AlertResolved { fingerprint, .. } => {
+                if let Some(alert) = self.alerts.get_mut(fingerprint) {
+                    alert.status = AlertStatus::Resolved;
+                    alert.ends_at = Some(recorded.at);
+                }
+            }
+            Entry::RunStarted { run, planner, .. } => self.start_run(*run, *planner),
+            Entry::Skipped { step, .. } => {
+                let Some(run) = self.run.as_mut() else {
+                    return Err(self.illegal(seq, "skipped outside a run"));
+                };
+                run.skipped.insert(step.clone());
+            }
+            Entry::Thought { text, calls, tokens } => {
+                self.tokens += tokens;
+                self.queue = calls.iter().cloned().collect();
+                self.thoughts.push(Thought {
+                    text: text.clone(),
+                    calls: calls.clone(),
+                });
+            }
+            Entry::PlannerFailed { why, .. } => self.end_run(why),
+            Entry::RunEnded { summary, .. } => self.end_run(summary),
+            Entry::Denied {
+                proposal,
+                planner,
+                opinions,
+            } => self.push_step(seq, proposal, *planner, None, None, opinions, StepEnd::Denied),
+            Entry::Asked {
+                approval,
+                proposal,
+                planner,
+                action,
+                opinions,
+                expires_at,
+            } => {
+                if self.pending.is_some() || self.in_flight.is_some() {
+                    return Err(self.illegal(seq, "asked while another action is open"));
+                }
+                self.pending = Some(Pending {
+                    approval: *approval,
+                    expires_at: *expires_at,
+                    granted: None,
+                });
+                self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
+                self.go(State::AwaitingApproval);
+            }
+            Entry::Granted { by, .. } => match self.pending.as_mut() {
+                Some(pending) => pending.granted = Some(by.clone()),
+                None => return Err(self.illegal(seq, "granted, but nothing was asked")),
+            },
+            Entry::Refused { by, .. } => self.end_question(seq, StepEnd::RefusedBy(by.clone()))?,
+            Entry::Expired { .. } => self.end_question(seq, StepEnd::Expired)?,
+            Entry::Void { why, .. } => self.end_question(seq, StepEnd::Void(why.clone()))?,
+            Entry::Started {
+                proposal,
+                planner,
+                action,
+                opinions,
+                approval,
+                ..
+            } => self.start_action(recorded, proposal, *planner, action, opinions, *approval)?,
+            Entry::Finished { outcome } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
+            Entry::InDoubt { found: Some(outcome) } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
+            Entry::InDoubt { found: None } => self.end_action(seq, StepEnd::InDoubt)?,
+            Entry::VerifyStarted { deadline, independent } => {
+                self.verifying = Some(Verifying {
+                    deadline: *deadline,
+                    checkable: independent.is_some(),
+                    independent: None,
+                    alert: None,
+                });
+                self.go(State::Verifying);
+            }
+            Entry::Signalled { signal, holds, .. } => {
+                let Some(verifying) = self.verifying.as_mut() else {
+                    return Err(self.illegal(seq, "a signal outside verification"));
+                };
+                match signal {
+                    Signal::Alert => verifying.alert = Some(*holds),
+                    Signal::Independent => verifying.independent = Some(*holds),
+                }
+            }
+            Entry::Resolved { summary } => self.end(State::Resolved, summary, recorded.at),
+            Entry::Closed { outcome } => self.end(State::Closed, outcome, recorded.at),
+            Entry::Escalated { why } => {
+                self.escalated = Some(why.clone());
+                self.verifying = None;
+                self.state = State::Escalated;
+            }
+        }
+        Ok(())
+    }
+
+    fn illegal(&self, seq: Seq, why: &'static str) -> FoldError {
+        FoldError::Illegal(self.id, seq, self.state, why)
+    }
+
+    /// An escalated incident stays with its human, whatever else is observed.
+    fn go(&mut self, next: State) {
+        if self.state != State::Escalated {
+            self.state = next;
+        }
+    }
+
+    fn start_run(&mut self, number: u32, planner: PlannerKind) {
+        let (first_step, first_thought) = (self.steps.len(), self.thoughts.len());
+        self.run = Some(Run {
+            number,
+            planner,
+            skipped: BTreeSet::new(),
+            first_step,
+            first_thought,
+            over: false,
+        });
+        self.queue.clear();
+        self.verifying = None;
+        self.go(State::Diagnosing);
+    }
+
+    fn end_run(&mut self, words: &str) {
+        if let Some(run) = self.run.as_mut() {
+            run.over = true;
+            self.tried.push(run.planner);
+        }
+        self.queue.clear();
+        self.finding = Some(words.to_owned());
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one step, in its order")]
+    fn push_step(
+        &mut self,
+        seq: Seq,
+        proposal: &Proposal,
+        planner: PlannerKind,
+        action: Option<&Action>,
+        approval: Option<ApprovalId>,
+        opinions: &[Opinion],
+        end: StepEnd,
+    ) {
+        if self.queue.front() == Some(proposal) {
+            self.queue.pop_front();
+        }
+        self.steps.push(Step {
+            seq,
+            proposal: proposal.clone(),
+            planner,
+            action: action.cloned(),
+            approval,
+            opinions: opinions.to_vec(),
+            end,
+        });
+    }
+
+    fn start_action(
+        &mut self,
+        recorded: &Recorded,
+        proposal: &Proposal,
+        planner: PlannerKind,
+        action: &Action,
+        opinions: &[Opinion],
+        approval: Option<ApprovalId>,
+    ) -> Result<(), FoldError> {
+        if self.in_flight.is_some() {
+            return Err(self.illegal(recorded.seq, "started while another action is under way"));
+        }
+        let asked = self
+            .steps
+            .last_mut()
+            .filter(|step| step.end == StepEnd::Asked && step.approval == approval);
+        match (asked, approval) {
+            (Some(step), Some(_)) => step.end = StepEnd::Started,
+            (_, Some(_)) => return Err(self.illegal(recorded.seq, "started under an approval that was not asked")),
+            (_, None) => self.push_step(recorded.seq, proposal, planner, Some(action), None, opinions, StepEnd::Started),
+        }
+        self.pending = None;
+        self.in_flight = Some(InFlight {
+            action: action.clone(),
+            started_at: recorded.at,
+        });
+        if action.effect.changes_something() {
+            self.go(State::Mitigating);
+        } else if self.state == State::AwaitingApproval {
+            self.go(State::Diagnosing);
+        }
+        Ok(())
+    }
+
+    fn end_action(&mut self, seq: Seq, end: StepEnd) -> Result<(), FoldError> {
+        if self.in_flight.take().is_none() {
+            return Err(self.illegal(seq, "finished, but nothing was started"));
+        }
+        self.end_last_step(end);
+        Ok(())
+    }
+
+    fn end_question(&mut self, seq: Seq, end: StepEnd) -> Result<(), FoldError> {
+        if self.pending.take().is_none() {
+            return Err(self.illegal(seq, "decided, but nothing was asked"));
+        }
+        self.end_last_step(end);
+        self.go(State::Diagnosing);
+        Ok(())
+    }
+
+    fn end_last_step(&mut self, end: StepEnd) {
+        if let Some(step) = self.steps.last_mut() {
+            step.end = end;
+        }
+    }
+
+    fn end(&mut self, state: State, words: &str, at: Time) {
+        self.state = state;
+        self.outcome = Some(words.to_owned());
+        self.closed_at = Some(at);
+        self.verifying = None;
+    }
+
+    /// The alert that opened it, or any other if that one is not known any more.
+    pub fn alert(&self) -> Option<&Alert> {
+        self.alerts.values().min_by_key(|alert| alert.starts_at)
+    }
+
+    pub fn alertname(&self) -> &str {
+        self.alert().map_or("unnamed", Alert::name)
+    }
+
+    pub fn severity(&self) -> Severity {
+        self.alerts.values().map(Alert::severity).max().unwrap_or(Severity::Warning)
+    }
+
+    pub fn still_firing(&self) -> bool {
+        self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)
+    }
+
+    /// Steps of the current run.
+    pub fn run_steps(&self) -> &[Step] {
+        self.run.as_ref().map_or(&[], |run| &self.steps[run.first_step..])
+    }
+
+    /// Proposals and model answers so far, against the limit of 25.
+    pub fn turns(&self) -> usize {
+        self.steps.len() + self.thoughts.len()
+    }
+
+    pub fn changed_something(&self) -> bool {
+        self.steps.iter().any(Step::changed_something)
+    }
+}

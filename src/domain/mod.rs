@@ -1,0 +1,27 @@
+//! Floor 0: the nouns of an incident, their state machines, and the clock. Knows no async, no IO and no other floor.
+
+mod action;
+mod alert;
+mod approval;
+mod entry;
+mod ids;
+mod incident;
+mod inventory;
+mod level;
+mod notice;
+mod problem;
+mod time;
+mod verdict;
+
+pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
+pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
+pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via};
+pub use entry::{Entry, PlannerKind, Recorded, Signal};
+pub use ids::{ApprovalId, IncidentId, Seq};
+pub use incident::{FoldError, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
+pub use inventory::{Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path};
+pub use level::{Level, Mode};
+pub use notice::{Channel, Notice};
+pub use problem::Problem;
+pub use time::{Clock, ManualClock, SystemClock, Time};
+pub use verdict::{Layer, Opinion, Verdict};

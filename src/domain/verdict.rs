@@ -1,0 +1,71 @@
+//! What the SafetyChecker says: allow < confirm < deny, with the reason and the layer that gave it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Allow,
+    Confirm,
+    Deny,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Confirm => "confirm",
+            Self::Deny => "deny",
+        })
+    }
+}
+
+/// The layers of the design, in their order. Layers 4 and 6 to 9 (policy, commands, risk, trust, freezes) are not built yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// 1: compiled in, never configurable.
+    Floor,
+    /// The default verdict a tool has by itself: the boundary table.
+    Boundary,
+    /// 2: level and mode.
+    Level,
+    /// 3: is the target in the inventory, and is it this incident's business?
+    Scope,
+    /// 5: restarts, scale, hosts, actions, the brake.
+    Budget,
+    /// The arguments do not fit the tool.
+    Arguments,
+}
+
+/// One layer's word on an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opinion {
+    pub layer: Layer,
+    pub verdict: Verdict,
+    pub reason: String,
+    /// Asking for something on the floor: recorded as an attempt that somebody should look at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
+}
+
+impl Opinion {
+    pub fn new(layer: Layer, verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self {
+            layer,
+            verdict,
+            reason: reason.into(),
+            critical: false,
+        }
+    }
+
+    pub fn critical(layer: Layer, reason: impl Into<String>) -> Self {
+        Self {
+            layer,
+            verdict: Verdict::Deny,
+            reason: reason.into(),
+            critical: true,
+        }
+    }
+}
