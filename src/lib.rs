@@ -2,3 +2,5 @@
 //! 7 wiring, 6 doors, 5 engine, 4 tools, 3 store and planner and notify, 2 clients, 1 judgement, 0 nouns.
 
 pub mod domain;
+pub mod safety;
+pub mod store;

@@ -1,0 +1,97 @@
+//! Floor 1: the SafetyChecker. Pure judgement over facts that are passed in: no clock, no store, no network.
+//!
+//! A tool that acts takes an `AuthorizedAction`, and `SafetyChecker::rule` is the only place that makes one. Every layer
+//! gives its opinion and the strictest wins; a fact that is missing counts against the action.
+
+mod boundary;
+mod budget;
+mod floor;
+mod level;
+mod scope;
+mod situation;
+
+pub use boundary::default_verdict;
+pub use floor::is_forbidden;
+pub use situation::{Limits, OwnGround, Situation, Usage};
+
+use crate::domain::{Action, ApprovalId, Opinion, Verdict};
+
+/// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
+#[derive(Debug)]
+pub struct AuthorizedAction {
+    action: Action,
+    approval: Option<ApprovalId>,
+}
+
+impl AuthorizedAction {
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    pub fn approval(&self) -> Option<ApprovalId> {
+        self.approval
+    }
+}
+
+/// What the SafetyChecker makes of an action, with the opinion of every layer that had one.
+#[derive(Debug)]
+pub enum Ruling {
+    Allowed(AuthorizedAction, Vec<Opinion>),
+    /// A human must confirm exactly this action first.
+    Confirm(Action, Vec<Opinion>),
+    Denied(Action, Vec<Opinion>),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SafetyChecker {
+    limits: Limits,
+}
+
+impl SafetyChecker {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+
+    /// By the name alone, before the arguments are understood: the floor's forbidden tools, and tools nobody knows.
+    pub fn screen(&self, tool: &str) -> Option<Opinion> {
+        floor::screen(tool)
+    }
+
+    /// Every layer's opinion on the action. Pure: the same facts give the same opinions.
+    pub fn judge(&self, action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
+        let mut opinions = floor::judge(action, situation);
+        opinions.push(boundary::judge(action));
+        opinions.extend(level::judge(action, situation));
+        opinions.extend(scope::judge(action, situation));
+        opinions.extend(budget::judge(action, situation, &self.limits));
+        opinions
+    }
+
+    /// The strictest opinion decides. A granted approval for exactly this action turns confirm into allow; nothing turns
+    /// deny into anything.
+    pub fn rule(&self, action: Action, situation: &Situation<'_>) -> Ruling {
+        let opinions = self.judge(&action, situation);
+        let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
+        let covering = situation
+            .approval
+            .filter(|approval| approval.covers(&action) && approval.incident == situation.incident);
+        match (strictest, covering) {
+            (Verdict::Deny, _) => Ruling::Denied(action, opinions),
+            (Verdict::Allow, covering) => Ruling::Allowed(
+                AuthorizedAction {
+                    action,
+                    approval: covering.map(|a| a.id),
+                },
+                opinions,
+            ),
+            (Verdict::Confirm, Some(approval)) => Ruling::Allowed(
+                AuthorizedAction {
+                    action,
+                    approval: Some(approval.id),
+                },
+                opinions,
+            ),
+            (Verdict::Confirm, None) => Ruling::Confirm(action, opinions),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
+
+use super::{Result, Store, Unreadable, from_json, millis, strange, time};
+use crate::domain::{Alert, AlertStatus, IncidentId, Time};
+use sqlx::Row;
+
+/// An accepted alert that no incident has yet.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub id: i64,
+    pub alert: Alert,
+}
+
+/// An alert that belongs to an incident and is not in its ledger yet.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    pub id: i64,
+    pub alert: Alert,
+}
+
+impl Store {
+    /// Accepted alerts in the order they came.
+    pub async fn waiting_alerts(&self, limit: i64) -> Result<Vec<Waiting>> {
+        let rows = sqlx::query("SELECT id, body FROM alerts WHERE state = 'accepted' ORDER BY id LIMIT $1")
+            .bind(limit)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(|row| read(row).map(|(id, alert)| Waiting { id, alert })).collect()
+    }
+
+    pub async fn assigned_alerts(&self, incident: IncidentId) -> Result<Vec<Assigned>> {
+        let sql = "SELECT id, body FROM alerts WHERE incident_id = $1 AND state = 'raised' ORDER BY id LIMIT 500";
+        let rows = sqlx::query(sql).bind(incident.0).fetch_all(&self.read).await?;
+        rows.iter().map(|row| read(row).map(|(id, alert)| Assigned { id, alert })).collect()
+    }
+
+    /// The incident that took the same firing (same fingerprint and start), and whether its resolution is known already.
+    pub async fn incident_of(&self, alert: &Alert) -> Result<Option<(IncidentId, bool)>> {
+        let sql = "SELECT a.incident_id AS incident_id, \
+             CASE WHEN EXISTS (SELECT 1 FROM alerts r WHERE r.fingerprint = a.fingerprint AND r.starts_at = a.starts_at AND r.status = 'resolved') THEN 1 ELSE 0 END AS resolved \
+             FROM alerts a WHERE a.fingerprint = $1 AND a.starts_at = $2 AND a.incident_id IS NOT NULL ORDER BY a.id LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(alert.fingerprint.0.clone())
+            .bind(millis(alert.starts_at))
+            .fetch_optional(&self.read)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let resolved: i64 = row.try_get("resolved")?;
+        Ok(Some((IncidentId(row.try_get("incident_id")?), resolved == 1)))
+    }
+
+    /// Was this very firing reported resolved, even if nobody ever took the firing?
+    pub async fn resolution_known(&self, alert: &Alert) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3";
+        let query = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at));
+        Ok(query
+            .bind(AlertStatus::Resolved.as_str())
+            .fetch_optional(&self.read)
+            .await?
+            .is_some())
+    }
+
+    /// The open incident with this join key, and the open one that holds this fingerprint.
+    pub async fn open_incident(&self, join_key: &str) -> Result<Option<IncidentId>> {
+        let sql = "SELECT id FROM incidents WHERE join_key = $1 AND closed_at IS NULL ORDER BY id LIMIT 1";
+        let row = sqlx::query(sql).bind(join_key.to_owned()).fetch_optional(&self.read).await?;
+        row.map(|row| Ok(IncidentId(row.try_get("id")?))).transpose()
+    }
+
+    /// Puts alerts into an incident and wakes it.
+    pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<()> {
+        let mut transaction = self.write.begin().await?;
+        for id in alerts {
+            let sql = "UPDATE alerts SET state = 'raised', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
+            sqlx::query(sql).bind(incident.0).bind(*id).execute(&mut *transaction).await?;
+        }
+        let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
+        sqlx::query(sql)
+            .bind(millis(now))
+            .bind(incident.0)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Settles an alert that changes nothing: a firing that came after its own resolution (`late`), a resolution nobody
+    /// waited for (`unmatched`).
+    pub async fn settle(&self, alert: i64, state: &'static str, incident: Option<IncidentId>) -> Result<()> {
+        let sql = "UPDATE alerts SET state = $1, incident_id = $2 WHERE id = $3 AND state = 'accepted'";
+        sqlx::query(sql)
+            .bind(state)
+            .bind(incident.map(|i| i.0))
+            .bind(alert)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// How many services have an incident that was opened since `since` and is not over, the given service included.
+    pub async fn degraded_services(&self, since: Time) -> Result<u32> {
+        let sql = "SELECT COUNT(DISTINCT service) AS n FROM incidents WHERE opened_at >= $1 AND closed_at IS NULL AND service IS NOT NULL";
+        let row = sqlx::query(sql).bind(millis(since)).fetch_one(&self.read).await?;
+        let count: i64 = row.try_get("n")?;
+        u32::try_from(count).map_err(|e| strange("count of degraded services", e))
+    }
+
+    pub async fn keep_unreadable(&self, body: &[u8], reason: &str, now: Time) -> Result<()> {
+        let kept = &body[..body.len().min(65_536)];
+        let sql = "INSERT INTO unreadable (received_at, reason, size, body) VALUES ($1, $2, $3, $4)";
+        let size = i64::try_from(body.len()).map_err(|e| strange("unreadable delivery", e))?;
+        sqlx::query(sql)
+            .bind(millis(now))
+            .bind(reason.to_owned())
+            .bind(size)
+            .bind(kept.to_vec())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn unreadable(&self, limit: i64) -> Result<Vec<Unreadable>> {
+        let sql = "SELECT id, received_at, reason, size, body FROM unreadable ORDER BY id DESC LIMIT $1";
+        let rows = sqlx::query(sql).bind(limit).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let body: Vec<u8> = row.try_get("body")?;
+                let received_at = time(row.try_get("received_at")?, "unreadable")?;
+                let body = String::from_utf8_lossy(&body[..body.len().min(400)]).into_owned();
+                Ok(Unreadable {
+                    id: row.try_get("id")?,
+                    received_at,
+                    reason: row.try_get("reason")?,
+                    size: row.try_get("size")?,
+                    body,
+                })
+            })
+            .collect()
+    }
+}
+
+fn read(row: &sqlx::any::AnyRow) -> Result<(i64, Alert)> {
+    let id: i64 = row.try_get("id")?;
+    let body: String = row.try_get("body")?;
+    Ok((id, from_json(&body, &format!("alerts.{id}"))?))
+}
+
+/// Marks alerts as taken into the ledger; part of a commit.
+pub(super) async fn mark_seen(connection: &mut sqlx::AnyConnection, alerts: &[i64]) -> Result<()> {
+    for id in alerts {
+        sqlx::query("UPDATE alerts SET state = 'seen' WHERE id = $1")
+            .bind(*id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}

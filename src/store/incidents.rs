@@ -1,0 +1,123 @@
+//! Which incident is due, who works on it, and the list that humans read.
+
+use super::{Result, Store, Wake, millis, strange, time};
+use crate::domain::{IncidentId, Level, State, Time};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, Row};
+
+/// The right to append to one incident until the lease ends. A newer claim of the same incident fences an older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub incident: IncidentId,
+    pub(super) lease: i64,
+    poke: i64,
+}
+
+/// Which incidents a worker takes: the second kind is kept free for pages, so that slow fixes never delay one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Any,
+    LevelThree,
+}
+
+/// A line of the list of incidents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    pub id: IncidentId,
+    pub state: String,
+    pub level: Level,
+    pub service: Option<String>,
+    pub host: Option<String>,
+    pub alertname: String,
+    pub opened_at: Time,
+    pub updated_at: Time,
+    pub closed_at: Option<Time>,
+}
+
+impl Store {
+    /// The most urgent incident that is due and that nobody works on: level 3, then critical, then the longest due.
+    pub async fn claim(&self, lane: Lane, now: Time, until: Time) -> Result<Option<Claim>> {
+        let only = match lane {
+            Lane::Any => "",
+            Lane::LevelThree => "AND urgency = 2",
+        };
+        let sql = format!(
+            "UPDATE incidents SET lease = lease + 1, lease_until = $1 WHERE id = \
+             (SELECT id FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) {only} \
+              ORDER BY urgency DESC, wake_at, id LIMIT 1) RETURNING id, lease, poke"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(millis(until)).bind(millis(now));
+        let Some(row) = query.fetch_optional(&self.write).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Claim {
+            incident: IncidentId(row.try_get("id")?),
+            lease: row.try_get("lease")?,
+            poke: row.try_get("poke")?,
+        }))
+    }
+
+    /// Is anything due? Reads only, so that an idle server does not write.
+    pub async fn any_due(&self, now: Time) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) LIMIT 1";
+        Ok(sqlx::query(sql).bind(millis(now)).fetch_optional(&self.read).await?.is_some())
+    }
+
+    /// Gives the incident back. What a door left meanwhile wakes it at once.
+    pub async fn release(&self, claim: &Claim, wake: Wake, now: Time) -> Result<()> {
+        let wake_at = match wake {
+            Wake::Now => Some(millis(now)),
+            Wake::At(then) => Some(millis(then)),
+            Wake::Never => None,
+        };
+        let sql = "UPDATE incidents SET lease_until = NULL, wake_at = CASE WHEN poke = $1 THEN $2 ELSE $3 END WHERE id = $4 AND lease = $5";
+        let query = sqlx::query(sql)
+            .bind(claim.poke)
+            .bind(wake_at)
+            .bind(millis(now))
+            .bind(claim.incident.0)
+            .bind(claim.lease);
+        query.execute(&self.write).await?;
+        Ok(())
+    }
+
+    pub async fn list(&self, state: Option<State>, limit: i64) -> Result<Vec<Listed>> {
+        let sql = "SELECT id, state, level, service, host, alertname, opened_at, updated_at, closed_at FROM incidents \
+             WHERE ($1 = '' OR state = $1) ORDER BY opened_at DESC, id DESC LIMIT $2";
+        let rows = sqlx::query(sql)
+            .bind(state.map_or("", State::as_str))
+            .bind(limit)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(listed).collect()
+    }
+
+    /// Incidents by state, for the metrics.
+    pub async fn counts(&self) -> Result<Vec<(String, i64)>> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS n FROM incidents GROUP BY state")
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("n")?))).collect()
+    }
+}
+
+fn listed(row: &sqlx::any::AnyRow) -> Result<Listed> {
+    let id = IncidentId(row.try_get("id")?);
+    let name = format!("incidents {id}");
+    let level: i64 = row.try_get("level")?;
+    let level = u8::try_from(level)
+        .map_err(|e| strange(&name, e))
+        .and_then(|n| Level::try_from(n).map_err(|e| strange(&name, e)))?;
+    let closed_at: Option<i64> = row.try_get("closed_at")?;
+    Ok(Listed {
+        id,
+        state: row.try_get("state")?,
+        level,
+        service: row.try_get("service")?,
+        host: row.try_get("host")?,
+        alertname: row.try_get("alertname")?,
+        opened_at: time(row.try_get("opened_at")?, &name)?,
+        updated_at: time(row.try_get("updated_at")?, &name)?,
+        closed_at: closed_at.map(|at| time(at, &name)).transpose()?,
+    })
+}

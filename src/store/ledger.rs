@@ -1,0 +1,237 @@
+//! The ledger: entries are appended under a lease, naming the sequence number expected, together with everything that
+//! follows from them (projection, approvals, budgets, locks, notices) in one transaction.
+
+use super::{Claim, FreezePoint, Result, Store, StoreError, from_json, json, millis, outbox, strange, time};
+use crate::domain::{
+    Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, Notice, Recorded, Seq, ServiceName, Severity, Time,
+};
+use sqlx::{AnyConnection, Row};
+
+/// When the worker wants to be called again. A poke by a door overrides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    Now,
+    At(Time),
+    /// Only when poked.
+    Never,
+}
+
+/// Counts against a budget from the moment the action starts, whatever becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetUse {
+    pub kind: &'static str,
+    pub service: Option<ServiceName>,
+    pub amount: u32,
+}
+
+/// One durable step of an incident.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    pub entries: Vec<Entry>,
+    /// Alerts that these entries take into the ledger.
+    pub seen: Vec<i64>,
+    /// A new approval row, or one whose state moved on. The old state's word guards the update.
+    pub asked: Option<Approval>,
+    pub moved: Option<(Approval, &'static str)>,
+    pub budget: Vec<BudgetUse>,
+    /// Things to hold (`service:api`) until the incident is verified or handed over.
+    pub hold: Vec<String>,
+    pub notices: Vec<(Channel, Notice)>,
+}
+
+impl Commit {
+    pub fn of(entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+}
+
+impl Store {
+    pub async fn entries(&self, incident: IncidentId) -> Result<Vec<Recorded>> {
+        let sql = "SELECT seq, at, body FROM entries WHERE incident_id = $1 ORDER BY seq";
+        let rows = sqlx::query(sql).bind(incident.0).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let seq: Seq = row.try_get("seq")?;
+                let name = format!("entries {incident} {seq}");
+                let body: String = row.try_get("body")?;
+                Ok(Recorded {
+                    seq,
+                    at: time(row.try_get("at")?, &name)?,
+                    entry: from_json(&body, &name)?,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn incident(&self, id: IncidentId) -> Result<Option<Incident>> {
+        let entries = self.entries(id).await?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Incident::replay(id, &entries)?))
+    }
+
+    /// A number for an approval that a later commit will ask for. A gap does no harm.
+    pub async fn next_approval(&self) -> Result<ApprovalId> {
+        let sql = "INSERT INTO identity (name, value) VALUES ('approvals', '1') \
+             ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(identity.value AS BIGINT) + 1 AS TEXT) RETURNING value";
+        let text: String = sqlx::query(sql).fetch_one(&self.write).await?.try_get("value")?;
+        text.parse().map_err(|e| strange("identity.approvals", e))
+    }
+
+    /// Opens an incident with its first entries and takes its alerts.
+    pub async fn open(
+        &self,
+        entries: Vec<Entry>,
+        join_key: &str,
+        alerts: &[i64],
+        notices: &dyn Fn(&Incident) -> Vec<(Channel, Notice)>,
+        now: Time,
+    ) -> Result<Incident> {
+        self.freeze.pass(FreezePoint::Before).await;
+        let mut transaction = self.write.begin().await?;
+        let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
+             VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2) RETURNING id";
+        let row = sqlx::query(sql)
+            .bind(join_key.to_owned())
+            .bind(millis(now))
+            .fetch_one(&mut *transaction)
+            .await?;
+        let id = IncidentId(row.try_get("id")?);
+        let recorded = number(0, entries, now);
+        append(&mut transaction, id, &recorded).await?;
+        let incident = Incident::replay(id, &recorded)?;
+        project(&mut transaction, &incident).await?;
+        for alert in alerts {
+            let sql = "UPDATE alerts SET state = 'seen', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
+            sqlx::query(sql).bind(id.0).bind(*alert).execute(&mut *transaction).await?;
+        }
+        outbox::enqueue(&mut transaction, id, &notices(&incident), now).await?;
+        transaction.commit().await?;
+        self.freeze.pass(FreezePoint::After).await;
+        Ok(incident)
+    }
+
+    /// Appends under the claim's lease; `incident` is the fold up to now and is moved on. Fails as a whole or not at all:
+    /// a lost lease is `Fenced`, a thing that another incident holds is `Busy`.
+    pub async fn commit(&self, claim: &Claim, incident: &mut Incident, step: Commit, now: Time) -> Result<()> {
+        self.freeze.pass(FreezePoint::Before).await;
+        let recorded = number(incident.seq, step.entries, now);
+        let mut after = incident.clone();
+        for entry in &recorded {
+            after.apply(entry)?;
+        }
+        let mut transaction = self.write.begin().await?;
+        let sql = "UPDATE incidents SET seq = $1 WHERE id = $2 AND lease = $3 AND seq = $4";
+        let query = sqlx::query(sql)
+            .bind(after.seq)
+            .bind(claim.incident.0)
+            .bind(claim.lease)
+            .bind(incident.seq);
+        if query.execute(&mut *transaction).await?.rows_affected() != 1 {
+            return Err(StoreError::Fenced(claim.incident));
+        }
+        hold(&mut transaction, claim.incident, &step.hold, now).await?;
+        append(&mut transaction, claim.incident, &recorded).await?;
+        project(&mut transaction, &after).await?;
+        super::alerts::mark_seen(&mut transaction, &step.seen).await?;
+        super::approvals::write(&mut transaction, step.asked.as_ref(), step.moved.as_ref()).await?;
+        spend(&mut transaction, claim.incident, after.seq, &step.budget, now).await?;
+        outbox::enqueue(&mut transaction, claim.incident, &step.notices, now).await?;
+        if after.closed_at.is_some() || after.escalated.is_some() {
+            sqlx::query("DELETE FROM remediations WHERE incident_id = $1")
+                .bind(claim.incident.0)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        self.freeze.pass(FreezePoint::After).await;
+        *incident = after;
+        Ok(())
+    }
+}
+
+fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
+    // Stored as milliseconds: the fold in memory must not know more than the one after a restart.
+    let at = Time::from_timestamp_millis(millis(at)).unwrap_or(at);
+    (last + 1..).zip(entries).map(|(seq, entry)| Recorded { seq, at, entry }).collect()
+}
+
+async fn append(connection: &mut AnyConnection, id: IncidentId, recorded: &[Recorded]) -> Result<()> {
+    for Recorded { seq, at, entry } in recorded {
+        let body = json(entry, &format!("entries {id} {seq}"))?;
+        let query = sqlx::query("INSERT INTO entries (incident_id, seq, at, body) VALUES ($1, $2, $3, $4)")
+            .bind(id.0)
+            .bind(*seq);
+        query.bind(millis(*at)).bind(body).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<()> {
+    let sql = "UPDATE incidents SET seq = $1, state = $2, level = $3, urgency = $4, service = $5, host = $6, alertname = $7, \
+         updated_at = $8, closed_at = $9 WHERE id = $10";
+    sqlx::query(sql)
+        .bind(incident.seq)
+        .bind(incident.state.as_str())
+        .bind(i64::from(u8::from(incident.level)))
+        .bind(urgency(incident))
+        .bind(incident.target.service.as_ref().map(ToString::to_string))
+        .bind(incident.target.host.as_ref().map(ToString::to_string))
+        .bind(incident.alertname().to_owned())
+        .bind(millis(incident.updated_at))
+        .bind(incident.closed_at.map(millis))
+        .bind(incident.id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn urgency(incident: &Incident) -> i64 {
+    match (incident.level, incident.severity()) {
+        (Level::Three, _) => 2,
+        (_, Severity::Critical) => 1,
+        _ => 0,
+    }
+}
+
+async fn hold(connection: &mut AnyConnection, id: IncidentId, things: &[String], now: Time) -> Result<()> {
+    for thing in things {
+        let sql = "INSERT INTO remediations (thing, incident_id, at) VALUES ($1, $2, $3) \
+             ON CONFLICT (thing) DO UPDATE SET at = remediations.at RETURNING incident_id";
+        let row = sqlx::query(sql)
+            .bind(thing.clone())
+            .bind(id.0)
+            .bind(millis(now))
+            .fetch_one(&mut *connection)
+            .await?;
+        let holder = IncidentId(row.try_get("incident_id")?);
+        if holder != id {
+            return Err(StoreError::Busy {
+                thing: thing.clone(),
+                holder,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn spend(connection: &mut AnyConnection, id: IncidentId, seq: Seq, uses: &[BudgetUse], now: Time) -> Result<()> {
+    for budget in uses {
+        let sql = "INSERT INTO budget_uses (incident_id, seq, kind, service, amount, at) VALUES ($1, $2, $3, $4, $5, $6)";
+        let query = sqlx::query(sql)
+            .bind(id.0)
+            .bind(seq)
+            .bind(budget.kind)
+            .bind(budget.service.as_ref().map(ToString::to_string));
+        query
+            .bind(i64::from(budget.amount))
+            .bind(millis(now))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}

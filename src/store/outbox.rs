@@ -1,0 +1,161 @@
+//! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
+
+use super::{Result, Store, from_json, json, millis, strange, time};
+use crate::domain::{Channel, IncidentId, Notice, Time};
+use serde::Serialize;
+use sqlx::{AnyConnection, Row};
+
+/// A notice that is due.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub id: i64,
+    pub incident: IncidentId,
+    pub channel: Channel,
+    pub notice: Notice,
+    pub attempts: i64,
+}
+
+/// A notice as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NoticeRow {
+    pub channel: String,
+    pub kind: String,
+    pub state: String,
+    pub attempts: i64,
+    pub created_at: Time,
+    pub sent_at: Option<Time>,
+    pub error: Option<String>,
+}
+
+impl Store {
+    /// The first waiting notice of each incident and channel whose time has come.
+    pub async fn due_letters(&self, channel: Channel, now: Time, limit: i64) -> Result<Vec<Letter>> {
+        let sql = "SELECT id, incident_id, body, attempts FROM outbox o WHERE state = 'waiting' AND channel = $1 AND next_at <= $2 \
+             AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.incident_id = o.incident_id AND e.channel = o.channel AND e.id < o.id) \
+             ORDER BY CASE WHEN kind IN ('page', 'ask') THEN 0 ELSE 1 END, id LIMIT $3";
+        let rows = sqlx::query(sql)
+            .bind(channel.as_str())
+            .bind(millis(now))
+            .bind(limit)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let id: i64 = row.try_get("id")?;
+                let body: String = row.try_get("body")?;
+                let notice = from_json(&body, &format!("outbox {id}"))?;
+                Ok(Letter {
+                    id,
+                    incident: IncidentId(row.try_get("incident_id")?),
+                    channel,
+                    notice,
+                    attempts: row.try_get("attempts")?,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn sent(&self, letter: &Letter, now: Time) -> Result<()> {
+        let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = $1, error = NULL WHERE id = $2";
+        sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&self.write).await?;
+        Ok(())
+    }
+
+    pub async fn postpone(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
+        let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2 WHERE id = $3";
+        sqlx::query(sql)
+            .bind(millis(until))
+            .bind(why.to_owned())
+            .bind(letter.id)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn give_up(&self, letter: &Letter, why: &str) -> Result<()> {
+        let sql = "UPDATE outbox SET state = 'failed', attempts = attempts + 1, error = $1 WHERE id = $2";
+        sqlx::query(sql).bind(why.to_owned()).bind(letter.id).execute(&self.write).await?;
+        Ok(())
+    }
+
+    pub async fn notices(&self, incident: IncidentId) -> Result<Vec<NoticeRow>> {
+        let sql = "SELECT channel, kind, state, attempts, created_at, sent_at, error FROM outbox WHERE incident_id = $1 ORDER BY id";
+        let rows = sqlx::query(sql).bind(incident.0).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let sent_at: Option<i64> = row.try_get("sent_at")?;
+                Ok(NoticeRow {
+                    channel: row.try_get("channel")?,
+                    kind: row.try_get("kind")?,
+                    state: row.try_get("state")?,
+                    attempts: row.try_get("attempts")?,
+                    created_at: time(row.try_get("created_at")?, "outbox")?,
+                    sent_at: sent_at.map(|at| time(at, "outbox")).transpose()?,
+                    error: row.try_get("error")?,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn waiting_letters(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'waiting'")
+            .fetch_one(&self.read)
+            .await?;
+        Ok(row.try_get("n")?)
+    }
+
+    pub async fn thread(&self, incident: IncidentId) -> Result<Option<(String, String)>> {
+        let row = sqlx::query("SELECT channel, ts FROM threads WHERE incident_id = $1")
+            .bind(incident.0)
+            .fetch_optional(&self.read)
+            .await?;
+        row.map(|row| Ok((row.try_get("channel")?, row.try_get("ts")?))).transpose()
+    }
+
+    /// The root message, remembered once.
+    pub async fn remember_thread(&self, incident: IncidentId, channel: &str, ts: &str) -> Result<()> {
+        let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO NOTHING";
+        sqlx::query(sql)
+            .bind(incident.0)
+            .bind(channel.to_owned())
+            .bind(ts.to_owned())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Puts notices into the outbox, part of a commit. A card that has not been sent yet speaks for the newest state, so a
+/// second one is not needed; PagerDuty hears of acknowledge and resolve only for what it was told to trigger.
+pub(super) async fn enqueue(connection: &mut AnyConnection, id: IncidentId, notices: &[(Channel, Notice)], now: Time) -> Result<()> {
+    for (channel, notice) in notices {
+        let condition = match notice {
+            Notice::Card => {
+                "NOT EXISTS (SELECT 1 FROM outbox WHERE incident_id = $1 AND channel = $2 AND kind = 'card' AND state = 'waiting')"
+            }
+            Notice::Acknowledge | Notice::Resolve => {
+                "EXISTS (SELECT 1 FROM outbox WHERE incident_id = $1 AND channel = $2 AND kind = 'page')"
+            }
+            _ => "1 = 1",
+        };
+        let sql = format!(
+            "INSERT INTO outbox (incident_id, channel, kind, body, next_at, created_at) SELECT $1, $2, $3, $4, $5, $5 WHERE {condition}"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id.0)
+            .bind(channel.as_str())
+            .bind(kind(notice)?)
+            .bind(json(notice, "notice")?);
+        query.bind(millis(now)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn kind(notice: &Notice) -> Result<String> {
+    let value = serde_json::to_value(notice).map_err(|e| strange("notice", e))?;
+    value
+        .get("notice")
+        .and_then(|kind| kind.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| strange("notice", "it has no kind"))
+}

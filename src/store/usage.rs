@@ -1,0 +1,34 @@
+//! What has been used of the budgets, read for the SafetyChecker. An error here is a fact that is missing: it denies.
+
+use super::{Result, Store, millis, strange};
+use crate::domain::{HostName, IncidentId, ServiceName, Time};
+use sqlx::Row;
+
+impl Store {
+    /// Sum of a kind of use of a service since `since`.
+    pub async fn used(&self, service: &ServiceName, kind: &str, since: Time) -> Result<u32> {
+        let sql = "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS n FROM budget_uses WHERE service = $1 AND kind = $2 AND at > $3";
+        let query = sqlx::query(sql).bind(service.to_string()).bind(kind.to_owned()).bind(millis(since));
+        let n: i64 = query.fetch_one(&self.read).await?.try_get("n")?;
+        u32::try_from(n).map_err(|e| strange(format!("budget of {service}"), e))
+    }
+
+    /// Actions of an incident that changed something or may have.
+    pub async fn actions_of(&self, incident: IncidentId) -> Result<u32> {
+        let sql = "SELECT COUNT(DISTINCT seq) AS n FROM budget_uses WHERE incident_id = $1";
+        let n: i64 = sqlx::query(sql).bind(incident.0).fetch_one(&self.read).await?.try_get("n")?;
+        u32::try_from(n).map_err(|e| strange(format!("actions of {incident}"), e))
+    }
+
+    /// Hosts that incidents are working on, this one's own left out.
+    pub async fn hosts_held(&self, but: IncidentId) -> Result<Vec<HostName>> {
+        let sql = "SELECT thing FROM remediations WHERE incident_id <> $1 AND thing LIKE 'host:%'";
+        let rows = sqlx::query(sql).bind(but.0).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let thing: String = row.try_get("thing")?;
+                HostName::parse(thing.trim_start_matches("host:")).map_err(|e| strange(format!("remediations {thing}"), e))
+            })
+            .collect()
+    }
+}
