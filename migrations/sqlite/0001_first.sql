@@ -88,7 +88,7 @@ CREATE INDEX budget_uses_in ON budget_uses (incident_id);
 
 -- One remediation at a time on a thing: held from the first change until the incident is verified or handed over.
 CREATE TABLE remediations (
-    thing       TEXT PRIMARY KEY, -- service:NAME or host:NAME
+    thing       TEXT PRIMARY KEY, -- service:NAME or host:NAME; on:HOST#INCIDENT only counts hosts at once
     incident_id BIGINT NOT NULL,
     at          BIGINT NOT NULL
 );

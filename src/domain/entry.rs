@@ -215,6 +215,7 @@ impl fmt::Display for Entry {
                 Some(approval) => write!(f, "started {} under {approval}", line(&action.summary())),
                 None => write!(f, "started {}", line(&action.summary())),
             },
+            Self::Waiting { why } => write!(f, "waiting: {}", line(why)),
             Self::Finished { outcome } => write!(f, "{}: {}", if outcome.ok { "ok" } else { "failed" }, line(&outcome.said)),
             Self::InDoubt { found: Some(found) } => write!(f, "in doubt, probed: {}", line(&found.said)),
             Self::InDoubt { found: None } => write!(f, "in doubt: started, and nothing can tell whether it happened"),

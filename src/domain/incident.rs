@@ -77,6 +77,8 @@ pub struct Run {
     /// Index into `Incident::thoughts` of its first thought.
     pub first_thought: usize,
     pub over: bool,
+    /// Over because the planner could not go on.
+    pub failed: bool,
 }
 
 /// A proposal and what became of it.
@@ -181,6 +183,8 @@ pub struct Incident {
     pub tokens: u64,
     pub pending: Option<Pending>,
     pub in_flight: Option<InFlight>,
+    /// Put off until another incident is done with the same thing.
+    pub waiting: bool,
     pub verifying: Option<Verifying>,
     pub escalated: Option<String>,
     /// What the last run, or the last planner's failure, had to say.
@@ -236,6 +240,7 @@ impl Incident {
             tokens: 0,
             pending: None,
             in_flight: None,
+            waiting: false,
             verifying: None,
             escalated: None,
             finding: None,
@@ -298,8 +303,8 @@ impl Incident {
                     calls: calls.clone(),
                 });
             }
-            Entry::PlannerFailed { why, .. } => self.end_run(why),
-            Entry::RunEnded { summary, .. } => self.end_run(summary),
+            Entry::PlannerFailed { why, .. } => self.end_run(why, true),
+            Entry::RunEnded { summary, .. } => self.end_run(summary, false),
             Entry::Denied {
                 proposal,
                 planner,
@@ -339,6 +344,7 @@ impl Incident {
                 approval,
                 ..
             } => self.start_action(recorded, proposal, *planner, action, opinions, *approval)?,
+            Entry::Waiting { .. } => self.waiting = true,
             Entry::Finished { outcome } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
             Entry::InDoubt { found: Some(outcome) } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
             Entry::InDoubt { found: None } => self.end_action(seq, StepEnd::InDoubt)?,
@@ -397,9 +403,10 @@ impl Incident {
         self.go(State::Diagnosing);
     }
 
-    fn end_run(&mut self, words: &str) {
+    fn end_run(&mut self, words: &str, failed: bool) {
         if let Some(run) = self.run.as_mut() {
             run.over = true;
+            run.failed = failed;
             self.tried.push(run.planner);
         }
         self.queue.clear();
@@ -453,6 +460,7 @@ impl Incident {
             (_, None) => self.push_step(recorded.seq, proposal, planner, Some(action), None, opinions, StepEnd::Started),
         }
         self.pending = None;
+        self.waiting = false;
         self.in_flight = Some(InFlight {
             action: action.clone(),
             started_at: recorded.at,

@@ -34,42 +34,35 @@ impl Store {
         rows.iter().map(|row| read(row).map(|(id, alert)| Assigned { id, alert })).collect()
     }
 
-    /// The incident that took the same firing (same fingerprint and start), and whether its resolution is known already.
-    pub async fn incident_of(&self, alert: &Alert) -> Result<Option<(IncidentId, bool)>> {
-        let sql = "SELECT a.incident_id AS incident_id, \
-             CASE WHEN EXISTS (SELECT 1 FROM alerts r WHERE r.fingerprint = a.fingerprint AND r.starts_at = a.starts_at AND r.status = 'resolved') THEN 1 ELSE 0 END AS resolved \
-             FROM alerts a WHERE a.fingerprint = $1 AND a.starts_at = $2 AND a.incident_id IS NOT NULL ORDER BY a.id LIMIT 1";
-        let row = sqlx::query(sql)
-            .bind(alert.fingerprint.0.clone())
-            .bind(millis(alert.starts_at))
-            .fetch_optional(&self.read)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let resolved: i64 = row.try_get("resolved")?;
-        Ok(Some((IncidentId(row.try_get("incident_id")?), resolved == 1)))
+    /// The incident that took the same firing (same fingerprint and start).
+    pub async fn incident_of(&self, alert: &Alert) -> Result<Option<IncidentId>> {
+        let sql = "SELECT incident_id FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND incident_id IS NOT NULL ORDER BY id LIMIT 1";
+        let row = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).fetch_optional(&self.read).await?;
+        row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
-    /// Was this very firing reported resolved, even if nobody ever took the firing?
-    pub async fn resolution_known(&self, alert: &Alert) -> Result<bool> {
-        let sql = "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3";
+    /// Was this very firing reported resolved before it was reported firing?
+    pub async fn resolved_before(&self, id: i64, alert: &Alert) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND id < $4";
         let query = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at));
-        Ok(query
-            .bind(AlertStatus::Resolved.as_str())
-            .fetch_optional(&self.read)
-            .await?
-            .is_some())
+        Ok(query.bind(AlertStatus::Resolved.as_str()).bind(id).fetch_optional(&self.read).await?.is_some())
     }
 
-    /// The open incident with this join key, and the open one that holds this fingerprint.
+    /// The open incident with this join key.
     pub async fn open_incident(&self, join_key: &str) -> Result<Option<IncidentId>> {
         let sql = "SELECT id FROM incidents WHERE join_key = $1 AND closed_at IS NULL ORDER BY id LIMIT 1";
         let row = sqlx::query(sql).bind(join_key.to_owned()).fetch_optional(&self.read).await?;
         row.map(|row| Ok(IncidentId(row.try_get("id")?))).transpose()
     }
 
-    /// Puts alerts into an incident and wakes it.
-    pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<()> {
+    /// Puts alerts into an incident and wakes it. `false`: the incident is over, and took nothing.
+    pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<bool> {
         let mut transaction = self.write.begin().await?;
+        let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
+        let woken = sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(&mut *transaction).await?;
+        if woken.rows_affected() != 1 {
+            return Ok(false);
+        }
         for id in alerts {
             let sql = "UPDATE alerts SET state = 'raised', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
             sqlx::query(sql).bind(incident.0).bind(*id).execute(&mut *transaction).await?;
@@ -81,6 +74,15 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Gives alerts back that an incident took just before it was over: they are raised anew.
+    pub async fn give_back(&self, alerts: &[i64]) -> Result<()> {
+        for id in alerts {
+            let sql = "UPDATE alerts SET state = 'accepted', incident_id = NULL WHERE id = $1 AND state = 'raised'";
+            sqlx::query(sql).bind(*id).execute(&self.write).await?;
+        }
         Ok(())
     }
 

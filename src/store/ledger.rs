@@ -88,7 +88,7 @@ impl Store {
         entries: Vec<Entry>,
         join_key: &str,
         alerts: &[i64],
-        notices: &dyn Fn(&Incident) -> Vec<(Channel, Notice)>,
+        notices: &(dyn Fn(&Incident) -> Vec<(Channel, Notice)> + Sync),
         now: Time,
     ) -> Result<Incident> {
         self.freeze.pass(FreezePoint::Before).await;

@@ -22,12 +22,12 @@ impl Store {
 
     /// Hosts that incidents are working on, this one's own left out.
     pub async fn hosts_held(&self, but: IncidentId) -> Result<Vec<HostName>> {
-        let sql = "SELECT thing FROM remediations WHERE incident_id <> $1 AND thing LIKE 'host:%'";
+        let sql = "SELECT thing FROM remediations WHERE incident_id <> $1 AND thing LIKE 'on:%'";
         let rows = sqlx::query(sql).bind(but.0).fetch_all(&self.read).await?;
         rows.iter()
             .map(|row| {
                 let thing: String = row.try_get("thing")?;
-                HostName::parse(thing.trim_start_matches("host:")).map_err(|e| strange(format!("remediations {thing}"), e))
+                HostName::parse(thing.trim_start_matches("on:").split('#').next().unwrap_or_default()).map_err(|e| strange(format!("remediations {thing}"), e))
             })
             .collect()
     }

@@ -1,0 +1,118 @@
+//! Approvals from both ends: the door where a human decides, and the step that acts on the decision.
+
+use super::{Engine, step::EngineError};
+use crate::domain::{Approval, ApprovalId, ApprovalState, Decision, Effect, Entry, Incident, Outcome, Pending, Principal, Proposal};
+use crate::safety::Ruling;
+use crate::store::{Claim, Commit, DecideError, Wake};
+use crate::tools;
+use serde_json::json;
+
+impl Engine {
+    /// A human's decision through any door: durable when this returns, the first one wins.
+    pub async fn decide(&self, id: ApprovalId, decision: Decision, by: Principal, digest: Option<&str>) -> Result<Approval, DecideError> {
+        let approval = self.parts.store.decide(id, decision, by, digest, self.now()).await?;
+        metrics::counter!("paramedic_approvals_total", "state" => approval.state.word()).increment(1);
+        self.due.notify_one();
+        Ok(approval)
+    }
+
+    /// Looks at the approval that the incident waits for.
+    pub(super) async fn answer(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
+        let Some(pending) = incident.pending.clone() else { return Ok(Wake::Now) };
+        let Some(approval) = self.parts.store.approval(pending.approval).await? else {
+            return self.append(claim, incident, vec![Entry::Void { approval: pending.approval, why: "its row is gone".into() }]).await;
+        };
+        let now = self.now();
+        match &approval.state {
+            ApprovalState::Asked | ApprovalState::Granted { .. } if !incident.still_firing() => self.void(claim, incident, approval).await,
+            ApprovalState::Asked if now < approval.expires_at => Ok(Wake::At(approval.expires_at)),
+            ApprovalState::Asked => self.expire(claim, incident, approval).await,
+            ApprovalState::Granted { by, .. } => self.granted(claim, incident, &pending, approval.clone(), by.clone()).await,
+            ApprovalState::Denied { by, .. } => self.append(claim, incident, vec![Entry::Refused { approval: approval.id, by: by.clone() }]).await,
+            ApprovalState::Expired { .. } => self.append(claim, incident, vec![Entry::Expired { approval: approval.id }]).await,
+            ApprovalState::Void { why, .. } => self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: why.clone() }]).await,
+            ApprovalState::Used { .. } => self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: "it was used before".into() }]).await,
+        }
+    }
+
+    async fn void(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
+        let (id, from, why) = (approval.id, approval.state.word(), "the alert resolved before it was used");
+        let voided = approval.void(why, self.now()).map_err(|_| fenced(incident))?;
+        let entries = vec![Entry::Void { approval: id, why: why.into() }];
+        self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
+        Ok(Wake::Now)
+    }
+
+    /// Nobody decided in time: a page, never a silent end.
+    async fn expire(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
+        let why = format!("nobody decided {} in time: {}", approval.id, approval.action.summary());
+        let mut entries = vec![Entry::Expired { approval: approval.id }];
+        if incident.escalated.is_none() {
+            entries.push(Entry::Escalated { why });
+        }
+        let expired = approval.expire(self.now()).map_err(|_| fenced(incident))?;
+        self.commit(claim, incident, Commit { entries, moved: Some((expired, "asked")), ..Commit::default() }).await?;
+        metrics::counter!("paramedic_approvals_total", "state" => "expired").increment(1);
+        Ok(Wake::Now)
+    }
+
+    async fn granted(&self, claim: &Claim, incident: &mut Incident, pending: &Pending, approval: Approval, by: Principal) -> Result<Wake, EngineError> {
+        if pending.granted.is_none() {
+            return self.append(claim, incident, vec![Entry::Granted { approval: approval.id, by }]).await;
+        }
+        let Some(proposal) = incident.steps.last().map(|step| step.proposal.clone()) else { return Err(fenced(incident)) };
+        if approval.action.effect == Effect::Question {
+            return self.answer_question(claim, incident, proposal, approval).await;
+        }
+        self.act_approved(claim, incident, proposal, approval).await
+    }
+
+    /// A granted action is judged again with the facts of now: what changed since it was asked may deny it.
+    async fn act_approved(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, approval: Approval) -> Result<Wake, EngineError> {
+        let Some(tool) = tools::find(&approval.action.tool) else { return Err(fenced(incident)) };
+        match self.judge(incident, approval.action.clone(), Some(&approval)).await {
+            Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
+            Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => {
+                let reasons: Vec<String> = opinions.into_iter().filter(|o| o.verdict > crate::domain::Verdict::Allow).map(|o| o.reason).collect();
+                let why = format!("granted, but no longer allowed: {}", reasons.join("; "));
+                let (id, from) = (approval.id, approval.state.word());
+                let voided = approval.void(&why, self.now()).map_err(|_| fenced(incident))?;
+                let entries = vec![Entry::Void { approval: id, why }];
+                self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
+                Ok(Wake::Now)
+            }
+        }
+    }
+
+    async fn answer_question(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, approval: Approval) -> Result<Wake, EngineError> {
+        match self.judge(incident, approval.action.clone(), Some(&approval)).await {
+            Ruling::Allowed(permit, opinions) => {
+                let action = permit.action().clone();
+                let planner = super::gate::planner_of(incident);
+                let verdict = crate::domain::Verdict::Confirm;
+                let started = Entry::Started { proposal, planner, action, verdict, opinions, approval: permit.approval() };
+                let spent = approval.spend(self.now()).map_err(|_| fenced(incident))?;
+                self.commit(claim, incident, Commit { entries: vec![started], moved: Some((spent, "granted")), ..Commit::default() }).await?;
+                self.finish_question(claim, incident).await
+            }
+            Ruling::Confirm(..) | Ruling::Denied(..) => Err(fenced(incident)),
+        }
+    }
+
+    /// The answer is data: it says what a human thinks and lets nothing through.
+    pub(super) async fn finish_question(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
+        let by = match incident.steps.last().and_then(|step| step.approval) {
+            Some(id) => match self.parts.store.approval(id).await?.map(|approval| approval.state) {
+                Some(ApprovalState::Used { by, .. } | ApprovalState::Granted { by, .. }) => by.to_string(),
+                _ => "unknown".to_owned(),
+            },
+            None => "unknown".to_owned(),
+        };
+        let outcome = Outcome::ok(format!("answered yes by {by}"), json!({ "answer": "approved", "by": by }));
+        self.append(claim, incident, vec![Entry::Finished { outcome }]).await
+    }
+}
+
+fn fenced(incident: &Incident) -> EngineError {
+    EngineError::Store(crate::store::StoreError::Fenced(incident.id))
+}

@@ -1,0 +1,253 @@
+//! The gate: the only caller of a tool's `run`. Judge with today's facts, append `started`, act, append `finished`.
+
+use super::{Engine, step::EngineError};
+use crate::domain::{
+    Action, Approval, ApprovalState, Effect, Entry, Incident, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
+};
+use crate::planner::model::ToolSchema;
+use crate::safety::{AuthorizedAction, Ruling, Situation, Usage};
+use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
+use crate::tools::{self, About, Ran, Tool};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// No tool may take longer; what it had begun is then in doubt.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(120);
+/// An output larger than this is cut before it is stored.
+const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// The tools as a model sees them.
+pub(super) fn tool_schemas() -> Vec<ToolSchema> {
+    tools::all()
+        .iter()
+        .map(|tool| {
+            let mut parameters = tool.schema();
+            let description = match parameters.as_object_mut().and_then(|fields| fields.remove("description")) {
+                Some(Value::String(text)) => text,
+                _ => String::new(),
+            };
+            ToolSchema { name: tool.name().to_owned(), description, parameters }
+        })
+        .collect()
+}
+
+impl Engine {
+    pub(super) async fn gate(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal) -> Result<Wake, EngineError> {
+        let (tool, action) = match self.understand(incident, &proposal) {
+            Ok(understood) => understood,
+            Err(opinion) => return self.deny(claim, incident, proposal, vec![opinion]).await,
+        };
+        match self.judge(incident, action, None).await {
+            Ruling::Denied(_, opinions) => self.deny(claim, incident, proposal, opinions).await,
+            Ruling::Confirm(action, opinions) => self.ask(claim, incident, proposal, action, opinions).await,
+            Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), None).await,
+        }
+    }
+
+    fn understand(&self, incident: &Incident, proposal: &Proposal) -> Result<(&'static dyn Tool, Action), Opinion> {
+        if let Some(opinion) = self.parts.checker.screen(&proposal.tool) {
+            return Err(opinion);
+        }
+        let Some(tool) = tools::find(&proposal.tool) else {
+            let reason = format!("{} is not available here: a human would have to do it", proposal.tool);
+            return Err(Opinion::new(Layer::Boundary, Verdict::Deny, reason));
+        };
+        let about = About { inventory: &self.parts.inventory, target: &incident.target };
+        let action = tools::understand(tool, proposal, about).map_err(|why| Opinion::new(Layer::Arguments, Verdict::Deny, why))?;
+        Ok((tool, action))
+    }
+
+    /// The SafetyChecker's word on an action, with the facts of this moment. A fact that cannot be read stays missing.
+    pub(super) async fn judge(&self, incident: &Incident, action: Action, approval: Option<&Approval>) -> Ruling {
+        let now = self.now();
+        let usage = self.usage(incident, &action, now).await;
+        let service = action.target.service.as_ref().or(incident.target.service.as_ref());
+        let by_service = service.and_then(|name| self.parts.inventory.service(name)).and_then(|service| service.mode);
+        let mode: Mode = [Some(self.parts.settings.mode), by_service, incident.mode].into_iter().flatten().max().unwrap_or(Mode::Disabled);
+        let situation = Situation {
+            now,
+            incident: incident.id,
+            level: incident.level,
+            mode,
+            escalated: incident.escalated.is_some(),
+            target: &incident.target,
+            inventory: &self.parts.inventory,
+            usage,
+            own: &self.parts.own,
+            approval,
+        };
+        self.parts.checker.rule(action, &situation)
+    }
+
+    async fn usage(&self, incident: &Incident, action: &Action, now: Time) -> Usage {
+        let store = &self.parts.store;
+        let mut usage = Usage::default();
+        if !action.effect.changes_something() {
+            return usage;
+        }
+        let (restarted, scaled) = match &action.effect {
+            Effect::Restart { services } => (services.clone(), Vec::new()),
+            Effect::Scale { service, .. } => (Vec::new(), vec![service.clone()]),
+            _ => (Vec::new(), Vec::new()),
+        };
+        for service in restarted {
+            if let Some(used) = read(store.used(&service, "restart", now - chrono::Duration::hours(1)).await) {
+                usage.restarts.insert(service, used);
+            }
+        }
+        for service in scaled {
+            if let Some(used) = read(store.used(&service, "scale", now - chrono::Duration::days(1)).await) {
+                usage.scaled.insert(service, used);
+            }
+        }
+        usage.actions = read(store.actions_of(incident.id).await);
+        usage.hosts = read(store.hosts_held(incident.id).await);
+        usage.degraded = read(store.degraded_services(now - chrono::Duration::minutes(10)).await);
+        usage
+    }
+
+    async fn deny(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
+        metrics::counter!("paramedic_actions_total", "tool" => known_name(&proposal.tool), "verdict" => "deny", "outcome" => "none").increment(1);
+        let planner = planner_of(incident);
+        if opinions.iter().any(|opinion| opinion.critical) {
+            tracing::error!(incident = %incident.id, tool = %proposal.tool, "a planner asked for something that is never done");
+        }
+        self.append(claim, incident, vec![Entry::Denied { proposal, planner, opinions }]).await
+    }
+
+    async fn ask(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, action: Action, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
+        let id = self.parts.store.next_approval().await?;
+        let now = self.now();
+        let expires_at = now + self.parts.settings.approval_expires;
+        let reasons = opinions.iter().filter(|o| o.verdict == Verdict::Confirm).map(|o| o.reason.clone()).collect();
+        let (digest, incident_id) = (action.digest(), incident.id);
+        let approval = Approval { id, incident: incident_id, digest, action: action.clone(), reasons, asked_at: now, expires_at, state: ApprovalState::Asked };
+        let entry = Entry::Asked { approval: id, proposal, planner: planner_of(incident), action, opinions, expires_at };
+        self.commit(claim, incident, Commit { entries: vec![entry], asked: Some(approval), ..Commit::default() }).await?;
+        metrics::counter!("paramedic_approvals_total", "state" => "asked").increment(1);
+        Ok(Wake::At(expires_at))
+    }
+
+    /// Record, act, record.
+    pub(super) async fn act(
+        &self, claim: &Claim, incident: &mut Incident, tool: &dyn Tool, proposal: Proposal, ruled: (AuthorizedAction, Vec<Opinion>), approval: Option<Approval>,
+    ) -> Result<Wake, EngineError> {
+        let (permit, opinions) = ruled;
+        let action = permit.action().clone();
+        let verdict = opinions.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Deny);
+        let started = Entry::Started { proposal, planner: planner_of(incident), action: action.clone(), verdict, opinions, approval: permit.approval() };
+        let mut commit = Commit { entries: vec![started], budget: budget(&action), hold: holds(incident, &action), ..Commit::default() };
+        if let Some(approval) = approval {
+            commit.moved = Some((approval.spend(self.now()).map_err(|e| illegal(incident, &e))?, "granted"));
+        }
+        match self.commit(claim, incident, commit).await {
+            Err(EngineError::Store(StoreError::Busy { thing, holder })) => return self.put_off(claim, incident, &thing, &holder.to_string()).await,
+            other => other?,
+        }
+        let ran = self.run_bounded(tool, permit).await;
+        self.finish(claim, incident, &action, ran).await
+    }
+
+    async fn put_off(&self, claim: &Claim, incident: &mut Incident, thing: &str, holder: &str) -> Result<Wake, EngineError> {
+        if !incident.waiting {
+            self.append(claim, incident, vec![Entry::Waiting { why: format!("{holder} is remediating {thing}") }]).await?;
+        }
+        Ok(Wake::At(self.now() + chrono::Duration::seconds(1)))
+    }
+
+    async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction) -> Ran {
+        match tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await {
+            Ok(ran) => ran,
+            Err(_) => {
+                let said = format!("no answer within {} s", TOOL_TIMEOUT.as_secs());
+                Outcome { ok: false, output: json!({ "error": said, "outcome_unknown": true }), said }.into()
+            }
+        }
+    }
+
+    /// An outcome that is not known is probed by reading, never repeated.
+    pub(super) async fn finish(&self, claim: &Claim, incident: &mut Incident, action: &Action, ran: Ran) -> Result<Wake, EngineError> {
+        let Ran { outcome, notices } = ran;
+        let unknown = action.effect.changes_something() && outcome.output.get("outcome_unknown") == Some(&Value::Bool(true));
+        let entry = if unknown { self.doubt(incident, action).await } else { Entry::Finished { outcome: bounded(outcome) } };
+        let word = if matches!(&entry, Entry::Finished { outcome } if outcome.ok) { "ok" } else { "failed" };
+        metrics::counter!("paramedic_actions_total", "tool" => action.tool.clone(), "verdict" => "allow", "outcome" => word).increment(1);
+        self.commit(claim, incident, Commit { entries: vec![entry], notices, ..Commit::default() }).await?;
+        Ok(Wake::Now)
+    }
+
+    /// Runs an observing action without a step of its own: verification reads again and again.
+    pub(super) async fn observe(&self, incident: &Incident, proposal: &Proposal) -> Outcome {
+        let (tool, action) = match self.understand(incident, proposal) {
+            Ok(understood) => understood,
+            Err(opinion) => return Outcome::failed(opinion.reason),
+        };
+        if action.effect != Effect::Observe {
+            return Outcome::failed(format!("{} does not observe: a check only reads", action.tool));
+        }
+        match self.judge(incident, action, None).await {
+            Ruling::Allowed(permit, _) => bounded(self.run_bounded(tool, permit).await.outcome),
+            Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow the check"),
+        }
+    }
+
+    /// The same, for an action that a crash interrupted: reading again does no harm.
+    pub(super) async fn run_again(&self, incident: &Incident, action: Action) -> Ran {
+        let Some(tool) = tools::find(&action.tool) else { return Outcome::failed("the tool is not there any more").into() };
+        match self.judge(incident, action, None).await {
+            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit).await,
+            Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow it any more").into(),
+        }
+    }
+}
+
+pub(super) fn planner_of(incident: &Incident) -> PlannerKind {
+    incident.run.as_ref().map_or(PlannerKind::Runbook, |run| run.planner)
+}
+
+fn read<T>(result: Result<T, StoreError>) -> Option<T> {
+    result.inspect_err(|e| tracing::error!(error = %e, "a budget could not be read and counts as used up")).ok()
+}
+
+/// Invented tool names are a model's text: they do not become metric labels.
+fn known_name(tool: &str) -> String {
+    if tools::find(tool).is_some() || crate::safety::is_forbidden(tool) { tool.to_owned() } else { "unknown".to_owned() }
+}
+
+fn illegal(incident: &Incident, error: &crate::domain::IllegalTransition) -> EngineError {
+    tracing::warn!(incident = %incident.id, error = %error, "an approval moved on while it was being used");
+    EngineError::Store(StoreError::Fenced(incident.id))
+}
+
+fn budget(action: &Action) -> Vec<BudgetUse> {
+    match &action.effect {
+        Effect::Restart { services } => services.iter().map(|service| BudgetUse { kind: "restart", service: Some(service.clone()), amount: 1 }).collect(),
+        Effect::Scale { service, add } => vec![BudgetUse { kind: "scale", service: Some(service.clone()), amount: *add }],
+        Effect::Clean { .. } => vec![BudgetUse { kind: "clean", service: None, amount: 1 }],
+        Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
+    }
+}
+
+/// What nobody else may remediate meanwhile, and the hosts that are being worked on.
+fn holds(incident: &Incident, action: &Action) -> Vec<String> {
+    let mut things: Vec<String> = match &action.effect {
+        Effect::Restart { services } => services.iter().map(|service| format!("service:{service}")).collect(),
+        Effect::Scale { service, .. } => vec![format!("service:{service}")],
+        Effect::Clean { .. } => action.target.host.iter().map(|host| format!("host:{host}")).collect(),
+        Effect::Observe | Effect::Talk | Effect::Question => return Vec::new(),
+    };
+    things.extend(incident.target.service.iter().map(|service| format!("service:{service}")));
+    things.extend(action.target.host.iter().map(|host| format!("on:{host}#{}", incident.id)));
+    things.sort();
+    things.dedup();
+    things
+}
+
+fn bounded(mut outcome: Outcome) -> Outcome {
+    let text = outcome.output.to_string();
+    if text.len() > OUTPUT_LIMIT {
+        let head: String = text.chars().take(OUTPUT_LIMIT / 4).collect();
+        outcome.output = json!({ "cut": true, "bytes": text.len(), "head": head });
+    }
+    outcome
+}

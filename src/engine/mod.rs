@@ -1,0 +1,138 @@
+//! Floor 5: the engine. Doors call `accept` and `decide`; everything else happens in its own loops: raise, work, tell.
+//! Each step claims an incident by a lease, folds its entries, does one thing, appends, and releases; starting after a
+//! crash is the same path.
+
+mod decide;
+mod gate;
+mod moves;
+mod raise;
+mod recover;
+mod step;
+mod tell;
+mod verify;
+mod work;
+
+pub use tell::notices_for;
+
+use crate::classifier::{Rules, Targets};
+use crate::domain::{Alert, Channel, Clock, Inventory, Mode, PlannerKind, Time};
+use crate::notify::Notifier;
+use crate::planner::model::ModelPlanner;
+use crate::planner::runbook::Runbook;
+use crate::safety::{OwnGround, SafetyChecker};
+use crate::store::{Inbox, InboxError, Store};
+use crate::tools::Bench;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Bounds of time and number; all have defaults that fit production.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Incidents worked on at once, besides one worker kept for level 3.
+    pub workers: usize,
+    /// An approval nobody decides in this time escalates.
+    pub approval_expires: chrono::Duration,
+    /// How long after a fix both signals may take, unless the runbook says otherwise.
+    pub verify_within: chrono::Duration,
+    /// An incident still being diagnosed after this long goes to a human.
+    pub run_within: chrono::Duration,
+    /// Proposals and model answers an incident may use up.
+    pub steps: usize,
+    /// Which planner goes first.
+    pub first: PlannerKind,
+    pub mode: Mode,
+    /// Services with fresh incidents at once from which on it is large-scale degradation.
+    pub storm_services: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            approval_expires: chrono::Duration::seconds(300),
+            verify_within: chrono::Duration::minutes(10),
+            run_within: chrono::Duration::minutes(30),
+            steps: 25,
+            first: PlannerKind::Runbook,
+            mode: Mode::Auto,
+            storm_services: 5,
+        }
+    }
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub inventory: Arc<Inventory>,
+    pub rules: Rules,
+    pub targets: Targets,
+    pub runbooks: BTreeMap<String, Runbook>,
+    pub model: Option<ModelPlanner>,
+    pub checker: SafetyChecker,
+    pub own: OwnGround,
+    pub bench: Bench,
+    pub notifier: Notifier,
+    pub settings: Settings,
+}
+
+pub struct Engine {
+    parts: Parts,
+    inbox: Inbox,
+    /// Something was accepted and should be raised.
+    accepted: Arc<Notify>,
+    /// An incident is due.
+    due: Notify,
+    /// A notice is in the outbox.
+    mail: Notify,
+}
+
+impl Engine {
+    /// Builds it and starts its loops in `tasks`; they end after `stop`, each with what it is doing finished.
+    pub fn start(parts: Parts, tasks: &mut JoinSet<()>, stop: &CancellationToken) -> Arc<Self> {
+        let accepted = Arc::new(Notify::new());
+        let bell = accepted.clone();
+        let (inbox, storing) = Inbox::open(parts.store.clone(), move || bell.notify_one());
+        let engine = Arc::new(Self { parts, inbox, accepted, due: Notify::new(), mail: Notify::new() });
+        tasks.spawn(until(storing, stop.clone()));
+        tasks.spawn(engine.clone().raise_loop(stop.clone()));
+        engine.clone().start_workers(tasks, stop);
+        for channel in engine.channels() {
+            tasks.spawn(engine.clone().tell_loop(channel, stop.clone()));
+        }
+        engine
+    }
+
+    /// Makes alerts durable. Once this is `Ok`, they are never lost; they are raised a moment later.
+    pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
+        metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
+        self.inbox.accept(alerts, self.now()).await
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    pub fn channels(&self) -> Vec<Channel> {
+        self.parts.notifier.channels()
+    }
+
+    pub fn now(&self) -> Time {
+        self.parts.clock.now()
+    }
+}
+
+/// The inbox's loop ends when every inbox is gone; at a stop it gets a moment to answer those who wait.
+async fn until(storing: impl Future<Output = ()>, stop: CancellationToken) {
+    let grace = async {
+        stop.cancelled().await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    };
+    tokio::select! {
+        () = storing => {}
+        () = grace => {}
+    }
+}

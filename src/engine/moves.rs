@@ -1,0 +1,120 @@
+//! What comes next for an incident: a pure function of its fold, the time and the settings. The order is the policy.
+
+use super::Settings;
+use crate::domain::{Incident, Level, PlannerKind, Proposal, StepEnd, Time};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// An action was started and never finished.
+    Recover,
+    /// A human was asked: look at the answer.
+    Answer,
+    Escalate(String),
+    Close(String),
+    StartRun(PlannerKind),
+    /// The run is over because the alert resolved while it was going on.
+    StopRun(PlannerKind, String),
+    StartVerifying,
+    Verify,
+    /// Put a proposal to the SafetyChecker.
+    Gate(Proposal),
+    /// Ask the planner for the next proposal.
+    Plan(PlannerKind),
+    Wait,
+}
+
+/// Which planners this incident can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planners {
+    pub runbook: bool,
+    pub model: bool,
+}
+
+pub fn next_move(incident: &Incident, planners: Planners, settings: &Settings, now: Time) -> Move {
+    if incident.in_flight.is_some() {
+        return Move::Recover;
+    }
+    if incident.pending.is_some() {
+        return Move::Answer;
+    }
+    if incident.state.is_final() {
+        return Move::Wait;
+    }
+    if incident.escalated.is_some() {
+        return after_escalation(incident, planners, settings);
+    }
+    if incident.level == Level::Three {
+        return Move::Escalate(format!("level 3: {}", incident.why));
+    }
+    if let Some(step) = incident.steps.iter().find(|step| step.end == StepEnd::InDoubt) {
+        return Move::Escalate(format!("{} was started and nobody can tell whether it happened", step.proposal.tool));
+    }
+    if incident.verifying.is_some() {
+        return Move::Verify;
+    }
+    in_work(incident, planners, settings, now)
+}
+
+fn in_work(incident: &Incident, planners: Planners, settings: &Settings, now: Time) -> Move {
+    let running = incident.run.as_ref().filter(|run| !run.over);
+    match running {
+        Some(run) if !incident.still_firing() => Move::StopRun(run.planner, "the alert resolved meanwhile".into()),
+        Some(_) if incident.turns() >= settings.steps => Move::Escalate(format!("{} steps are enough", settings.steps)),
+        Some(_) if now - incident.opened_at > settings.run_within => Move::Escalate("it has taken too long".into()),
+        Some(run) => propose(incident, run.planner),
+        None if !incident.still_firing() => Move::StartVerifying,
+        None => between_runs(incident, planners, settings),
+    }
+}
+
+fn propose(incident: &Incident, planner: PlannerKind) -> Move {
+    match incident.queue.front() {
+        Some(proposal) => Move::Gate(proposal.clone()),
+        None => Move::Plan(planner),
+    }
+}
+
+/// A run is over, or none has begun: verify what was changed, else try the next planner, else hand over.
+fn between_runs(incident: &Incident, planners: Planners, settings: &Settings) -> Move {
+    let ended_well = incident.run.as_ref().is_some_and(|run| !run.failed);
+    let run_changed = incident.run_steps().iter().any(|step| step.changed_something());
+    if run_changed && ended_well {
+        return Move::StartVerifying;
+    }
+    match untried(incident, planners, settings) {
+        Some(planner) => Move::StartRun(planner),
+        None if incident.changed_something() => Move::StartVerifying,
+        // Level 1 found nothing to do: perhaps it has recovered by itself, which two signals will tell.
+        None if incident.level == Level::One && ended_well => Move::StartVerifying,
+        None => Move::Escalate(incident.finding.clone().unwrap_or_else(|| "there is neither a runbook nor a model for it".into())),
+    }
+}
+
+/// Only level 3 goes on observing once a human owns it.
+fn after_escalation(incident: &Incident, planners: Planners, settings: &Settings) -> Move {
+    if !incident.still_firing() {
+        return Move::Close("the alert resolved after the escalation; a human owns what is left".into());
+    }
+    if incident.level != Level::Three {
+        return Move::Wait;
+    }
+    match incident.run.as_ref().filter(|run| !run.over) {
+        Some(run) if incident.turns() >= settings.steps => Move::StopRun(run.planner, format!("{} steps are enough", settings.steps)),
+        Some(run) => propose(incident, run.planner),
+        None => untried(incident, planners, settings).map_or(Move::Wait, Move::StartRun),
+    }
+}
+
+fn untried(incident: &Incident, planners: Planners, settings: &Settings) -> Option<PlannerKind> {
+    let order = match settings.first {
+        PlannerKind::Runbook => [PlannerKind::Runbook, PlannerKind::Model],
+        PlannerKind::Model => [PlannerKind::Model, PlannerKind::Runbook],
+    };
+    order.into_iter().find(|planner| {
+        let there = match planner {
+            PlannerKind::Runbook => planners.runbook,
+            PlannerKind::Model => planners.model,
+        };
+        there && !incident.tried.contains(planner)
+    })
+}

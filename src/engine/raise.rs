@@ -1,0 +1,163 @@
+//! Raise: accepted alerts become incidents or join one. Idempotent: an alert is taken once, a repetition changes nothing, a
+//! firing that comes after its own resolution opens nothing.
+
+use super::Engine;
+use crate::classifier::Classification;
+use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, Target};
+use crate::store::{StoreError, Waiting};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const BATCH: i64 = 500;
+const TICK: Duration = Duration::from_secs(1);
+/// Incidents younger than this count when many services degrade together.
+const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
+
+/// Alerts of one key that came together.
+struct Group {
+    key: String,
+    target: Target,
+    found: Classification,
+    alerts: Vec<Waiting>,
+}
+
+impl Engine {
+    pub(super) async fn raise_loop(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.raise_waiting().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(e) => tracing::error!(error = %e, "accepted alerts could not be raised; they are tried again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.accepted.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Takes a batch: firings first, so that a resolution finds the incident of a firing that came with it.
+    async fn raise_waiting(&self) -> Result<bool, StoreError> {
+        let waiting = self.parts.store.waiting_alerts(BATCH).await?;
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let (firing, resolved): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|w| w.alert.status == AlertStatus::Firing);
+        for group in self.group(firing).await? {
+            self.raise_group(group).await?;
+        }
+        for waiting in resolved {
+            self.take_resolved(waiting).await?;
+        }
+        self.due.notify_one();
+        self.mail.notify_waiters();
+        Ok(true)
+    }
+
+    async fn group(&self, firing: Vec<Waiting>) -> Result<Vec<Group>, StoreError> {
+        let mut groups: Vec<Group> = Vec::new();
+        for waiting in firing {
+            if self.parts.store.resolved_before(waiting.id, &waiting.alert).await? {
+                let of = self.parts.store.incident_of(&waiting.alert).await?;
+                self.parts.store.settle(waiting.id, "late", of).await?;
+                continue;
+            }
+            let target = self.parts.targets.target(&waiting.alert);
+            let found = self.parts.rules.classify(&waiting.alert);
+            let key = join_key(&waiting.alert, &target, &found);
+            match groups.iter_mut().find(|group| group.key == key) {
+                Some(group) => group.alerts.push(waiting),
+                None => groups.push(Group { key, target, found, alerts: vec![waiting] }),
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn raise_group(&self, group: Group) -> Result<(), StoreError> {
+        let ids: Vec<i64> = group.alerts.iter().map(|w| w.id).collect();
+        if self.join(&group.key, &ids).await? {
+            return Ok(());
+        }
+        if group.found.level != Level::Three && self.is_storm(&group.target).await? {
+            return self.raise_storm(group, &ids).await;
+        }
+        self.open(group, &ids).await
+    }
+
+    async fn join(&self, key: &str, ids: &[i64]) -> Result<bool, StoreError> {
+        match self.parts.store.open_incident(key).await? {
+            Some(incident) => self.parts.store.assign(incident, ids, self.now()).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Opens an incident for the first alert; the others join it.
+    async fn open(&self, group: Group, ids: &[i64]) -> Result<(), StoreError> {
+        let Some(first) = group.alerts.into_iter().next() else { return Ok(()) };
+        let Classification { level, rule, why, runbook, mode } = group.found;
+        let entries = vec![
+            Entry::Raised { alert: first.alert, target: group.target },
+            Entry::Classified { level, rule, why, runbook, mode },
+        ];
+        let channels = self.channels();
+        let notices = |_: &Incident| match channels.contains(&Channel::Slack) {
+            true => vec![(Channel::Slack, Notice::Card)],
+            false => Vec::new(),
+        };
+        let incident = self.parts.store.open(entries, &group.key, &[first.id], &notices, self.now()).await?;
+        tracing::info!(incident = %incident.id, level = %incident.level, "raised {} ({})", incident.alertname(), incident.target);
+        if ids.len() > 1 {
+            self.parts.store.assign(incident.id, &ids[1..], self.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Would this be one service too many at once?
+    async fn is_storm(&self, target: &Target) -> Result<bool, StoreError> {
+        if target.service.is_none() {
+            return Ok(false);
+        }
+        let others = self.parts.store.degraded_services(self.now() - STORM_WINDOW).await?;
+        Ok(others + 1 >= self.parts.settings.storm_services)
+    }
+
+    /// Many services at once are one incident of level 3, and nothing is restarted.
+    async fn raise_storm(&self, mut group: Group, ids: &[i64]) -> Result<(), StoreError> {
+        group.key = "large-scale degradation".into();
+        if self.join(&group.key, ids).await? {
+            return Ok(());
+        }
+        group.target = Target::default();
+        group.found = Classification {
+            level: Level::Three,
+            rule: Some("large-scale-degradation".into()),
+            why: format!("{} services or more degrade at once: single fixes would make it worse", self.parts.settings.storm_services),
+            runbook: None,
+            mode: None,
+        };
+        self.open(group, ids).await
+    }
+
+    async fn take_resolved(&self, waiting: Waiting) -> Result<(), StoreError> {
+        let Some(incident) = self.parts.store.incident_of(&waiting.alert).await? else {
+            return self.parts.store.settle(waiting.id, "unmatched", None).await;
+        };
+        if !self.parts.store.assign(incident, &[waiting.id], self.now()).await? {
+            self.parts.store.settle(waiting.id, "unmatched", Some(incident)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Alerts join one incident when they are of one group, one target and one rule: what fixes one would fix the other.
+fn join_key(alert: &Alert, target: &Target, found: &Classification) -> String {
+    let place = match (&target.service, &target.host) {
+        (Some(service), _) => format!("service:{service}"),
+        (None, Some(host)) => format!("host:{host}"),
+        (None, None) => format!("instance:{}", alert.label("instance").unwrap_or_default()),
+    };
+    let rule = found.rule.as_deref().unwrap_or("unknown");
+    serde_json::json!([alert.group_key, place, rule]).to_string()
+}

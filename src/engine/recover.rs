@@ -1,0 +1,32 @@
+//! After a crash, or an answer that never came: an action was started and nobody knows. Probe by reading; else show it to a
+//! human; never do it again blindly.
+
+use super::{Engine, step::EngineError};
+use crate::domain::{Action, Effect, Entry, Incident};
+use crate::store::{Claim, Wake};
+use crate::tools;
+
+impl Engine {
+    pub(super) async fn recover(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
+        let Some(in_flight) = incident.in_flight.clone() else { return Ok(Wake::Now) };
+        if in_flight.action.effect.changes_something() {
+            let entry = self.doubt(incident, &in_flight.action).await;
+            return self.append(claim, incident, vec![entry]).await;
+        }
+        // A question in flight has its answer in the ledger already: it was granted.
+        if in_flight.action.effect == Effect::Question {
+            return self.finish_question(claim, incident).await;
+        }
+        let ran = self.run_again(incident, in_flight.action.clone()).await;
+        self.finish(claim, incident, &in_flight.action, ran).await
+    }
+
+    pub(super) async fn doubt(&self, incident: &Incident, action: &Action) -> Entry {
+        let since = incident.in_flight.as_ref().map_or(incident.updated_at, |in_flight| in_flight.started_at);
+        let found = match tools::find(&action.tool) {
+            Some(tool) => tool.probe(action, since, &self.parts.bench).await,
+            None => None,
+        };
+        Entry::InDoubt { found }
+    }
+}

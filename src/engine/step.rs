@@ -1,0 +1,157 @@
+//! One step of one incident: take in what doors left, see what comes next, do it, append.
+
+use super::moves::{Move, Planners, next_move};
+use super::{Engine, notices_for};
+use crate::domain::{AlertStatus, Entry, Incident, IncidentId, PlannerKind};
+use crate::planner::runbook::Next;
+use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0} was claimed and has no entries")]
+    Vanished(IncidentId),
+}
+
+impl Engine {
+    pub(super) async fn step(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
+        let assigned = self.parts.store.assigned_alerts(incident.id).await?;
+        if !assigned.is_empty() {
+            return self.take_in(claim, incident, assigned).await;
+        }
+        let next = next_move(incident, self.planners(incident), &self.parts.settings, self.now());
+        match next {
+            Move::Recover => self.recover(claim, incident).await,
+            Move::Answer => self.answer(claim, incident).await,
+            Move::Escalate(why) => self.append(claim, incident, vec![Entry::Escalated { why }]).await,
+            Move::Close(outcome) => self.append(claim, incident, vec![Entry::Closed { outcome }]).await,
+            Move::StartRun(planner) => {
+                let run = incident.run.as_ref().map_or(1, |run| run.number + 1);
+                self.append(claim, incident, vec![Entry::RunStarted { run, planner, runbook: incident.runbook.clone() }]).await
+            }
+            Move::StopRun(planner, summary) => self.append(claim, incident, vec![Entry::RunEnded { planner, summary }]).await,
+            Move::StartVerifying => self.start_verifying(claim, incident).await,
+            Move::Verify => self.verify(claim, incident).await,
+            Move::Gate(proposal) => self.gate(claim, incident, proposal).await,
+            Move::Plan(planner) => self.plan(claim, incident, planner).await,
+            Move::Wait => Ok(Wake::Never),
+        }
+    }
+
+    fn planners(&self, incident: &Incident) -> Planners {
+        let runbook = incident.runbook.as_ref().is_some_and(|name| self.parts.runbooks.contains_key(name));
+        Planners { runbook, model: self.parts.model.is_some() }
+    }
+
+    /// Appends entries with the notices that follow from them.
+    pub(super) async fn append(&self, claim: &Claim, incident: &mut Incident, entries: Vec<Entry>) -> Result<Wake, EngineError> {
+        self.commit(claim, incident, Commit::of(entries)).await?;
+        Ok(Wake::Now)
+    }
+
+    /// The one way into the ledger: notices are derived here, so that no entry goes untold.
+    pub(super) async fn commit(&self, claim: &Claim, incident: &mut Incident, mut step: Commit) -> Result<(), EngineError> {
+        let channels = self.channels();
+        step.notices.extend(step.entries.iter().flat_map(|entry| notices_for(incident, entry, &channels)));
+        let told = !step.notices.is_empty();
+        let shown: Vec<String> = step.entries.iter().map(ToString::to_string).collect();
+        self.parts.store.commit(claim, incident, step, self.now()).await?;
+        for line in shown {
+            tracing::info!(incident = %incident.id, state = %incident.state, "{line}");
+        }
+        if told {
+            self.mail.notify_waiters();
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, claim: &Claim, incident: &mut Incident, assigned: Vec<Assigned>) -> Result<Wake, EngineError> {
+        let ids: Vec<i64> = assigned.iter().map(|a| a.id).collect();
+        if incident.state.is_final() {
+            self.parts.store.give_back(&ids).await?;
+            self.accepted.notify_one();
+            return Ok(Wake::Never);
+        }
+        let entries = assigned.into_iter().flat_map(|a| self.news(incident, a)).collect();
+        self.commit(claim, incident, Commit { entries, seen: ids, ..Commit::default() }).await?;
+        Ok(Wake::Now)
+    }
+
+    /// What an alert means for an incident that already is. Repetitions and stale resolutions mean nothing.
+    fn news(&self, incident: &Incident, assigned: Assigned) -> Vec<Entry> {
+        let alert = assigned.alert;
+        let known = incident.alerts.get(&alert.fingerprint);
+        match alert.status {
+            AlertStatus::Resolved => match known {
+                Some(before) if before.status == AlertStatus::Firing && before.starts_at <= alert.starts_at => {
+                    vec![Entry::AlertResolved { fingerprint: alert.fingerprint.clone(), alertname: alert.name().to_owned() }]
+                }
+                _ => Vec::new(),
+            },
+            AlertStatus::Firing => {
+                let found = self.parts.rules.classify(&alert);
+                let raise = found.level > incident.level;
+                let mut entries = vec![Entry::AlertJoined { alert }];
+                if raise {
+                    entries.push(Entry::Classified { level: found.level, rule: found.rule, why: found.why, runbook: found.runbook, mode: found.mode });
+                }
+                entries
+            }
+        }
+    }
+
+    async fn plan(&self, claim: &Claim, incident: &mut Incident, planner: PlannerKind) -> Result<Wake, EngineError> {
+        let entry = match planner {
+            PlannerKind::Runbook => self.ask_runbook(incident),
+            PlannerKind::Model => Asked::Write(self.ask_model(incident).await),
+        };
+        match entry {
+            Asked::Write(entry) => self.append(claim, incident, vec![entry]).await,
+            Asked::Gate(proposal) => self.gate(claim, incident, *proposal).await,
+        }
+    }
+
+    fn ask_runbook(&self, incident: &Incident) -> Asked {
+        let planner = PlannerKind::Runbook;
+        let Some(runbook) = incident.runbook.as_ref().and_then(|name| self.parts.runbooks.get(name)) else {
+            return Asked::Write(Entry::PlannerFailed { planner, why: "the runbook is not there any more".into() });
+        };
+        match runbook.next(incident) {
+            Next::Propose(proposal) => Asked::Gate(Box::new(proposal)),
+            Next::Skip { step, why } => Asked::Write(Entry::Skipped { step, why }),
+            Next::Done { summary } => Asked::Write(Entry::RunEnded { planner, summary }),
+            Next::Fail { why } => Asked::Write(Entry::PlannerFailed { planner, why }),
+        }
+    }
+
+    /// A model's answer is an entry of its own, so a restart never asks (and pays) twice for what it already said.
+    async fn ask_model(&self, incident: &Incident) -> Entry {
+        let planner = PlannerKind::Model;
+        let Some(model) = &self.parts.model else {
+            return Entry::PlannerFailed { planner, why: "no model is configured any more".into() };
+        };
+        if let Some(last) = last_words(incident) {
+            return Entry::RunEnded { planner, summary: last };
+        }
+        match model.think(incident, &super::gate::tool_schemas()).await {
+            Ok(thought) => {
+                metrics::counter!("paramedic_model_tokens_total").increment(thought.tokens);
+                Entry::Thought { text: thought.text, calls: thought.calls, tokens: thought.tokens }
+            }
+            Err(e) => Entry::PlannerFailed { planner, why: e.to_string() },
+        }
+    }
+}
+
+enum Asked {
+    Write(Entry),
+    Gate(Box<crate::domain::Proposal>),
+}
+
+/// A model that said something and wants no call has said its last word.
+fn last_words(incident: &Incident) -> Option<String> {
+    let run = incident.run.as_ref()?;
+    let last = incident.thoughts[run.first_thought..].last()?;
+    (last.calls.is_empty() && !last.text.trim().is_empty()).then(|| last.text.clone())
+}

@@ -1,0 +1,81 @@
+//! The workers: a bounded number of incidents at once, and one worker that takes only level 3, so that no slow fix ever
+//! delays a page.
+
+use super::{Engine, step::EngineError};
+use crate::store::{Claim, Lane, StoreError, Wake};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is asked what has become due; a bell shortens it.
+const TICK: Duration = Duration::from_millis(200);
+/// A lease outlives the longest single step (a restart over SSH, a model's answer) with room to spare.
+const LEASE: chrono::Duration = chrono::Duration::minutes(5);
+/// After this long a worker gives an incident back between two steps, so that its lease never runs out in one.
+const HOLD: chrono::Duration = chrono::Duration::minutes(1);
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+
+impl Engine {
+    pub(super) fn start_workers(self: Arc<Self>, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
+        tasks.spawn(self.clone().work(Lane::LevelThree, stop.clone()));
+        for _ in 0..self.parts.settings.workers {
+            tasks.spawn(self.clone().work(Lane::Any, stop.clone()));
+        }
+    }
+
+    async fn work(self: Arc<Self>, lane: Lane, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match self.take_one(lane, &stop).await {
+                Ok(true) => continue,
+                Ok(false) => TICK,
+                Err(e) => {
+                    tracing::error!(error = %e, "a step failed; it is tried again");
+                    AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.due.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Works on the most urgent incident that is due, until it has to wait for something.
+    async fn take_one(&self, lane: Lane, stop: &CancellationToken) -> Result<bool, EngineError> {
+        let now = self.now();
+        if !self.parts.store.any_due(now).await? {
+            return Ok(false);
+        }
+        let Some(claim) = self.parts.store.claim(lane, now, now + LEASE).await? else { return Ok(false) };
+        // Another one may be due as well: let the next worker look.
+        self.due.notify_one();
+        match self.work_on(&claim, stop).await {
+            Ok(wake) => self.parts.store.release(&claim, wake, self.now()).await?,
+            // Somebody else goes on with it, or a door was faster: nothing of this step happened.
+            Err(EngineError::Store(StoreError::Fenced(_))) => self.parts.store.release(&claim, Wake::Now, self.now()).await?,
+            Err(e) => {
+                let later = self.now() + chrono::Duration::seconds(5);
+                self.parts.store.release(&claim, Wake::At(later), self.now()).await?;
+                tracing::error!(incident = %claim.incident, error = %e, "a step failed; it is tried again");
+            }
+        }
+        Ok(true)
+    }
+
+    async fn work_on(&self, claim: &Claim, stop: &CancellationToken) -> Result<Wake, EngineError> {
+        let taken_at = self.now();
+        let Some(mut incident) = self.parts.store.incident(claim.incident).await? else {
+            return Err(EngineError::Vanished(claim.incident));
+        };
+        loop {
+            let started = std::time::Instant::now();
+            let wake = self.step(claim, &mut incident).await?;
+            metrics::histogram!("paramedic_step_seconds").record(started.elapsed().as_secs_f64());
+            if wake != Wake::Now || stop.is_cancelled() || self.now() - taken_at > HOLD {
+                return Ok(wake);
+            }
+        }
+    }
+}

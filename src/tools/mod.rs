@@ -1,0 +1,135 @@
+//! Floor 4: the tools, one file each; the list below is the registry. A tool runs only with an `AuthorizedAction`, which
+//! only the SafetyChecker makes, and only the engine's gate calls `run`.
+
+mod arguments;
+mod check_service_status;
+mod check_system_resources;
+mod clean_disk_space;
+mod get_alerts;
+mod get_metrics;
+mod get_service_logs;
+mod request_human_confirmation;
+mod restart;
+mod restart_connection_pool;
+mod restart_consumers;
+mod restart_service;
+mod scale_service;
+mod send_notification;
+
+use crate::clients::alertmanager::Alertmanager;
+use crate::clients::fleet::Fleet;
+use crate::clients::prometheus::Prometheus;
+use crate::domain::{Action, Channel, Clock, Effect, Inventory, Notice, Outcome, Proposal, Target, Tier, Time};
+use crate::safety::AuthorizedAction;
+use async_trait::async_trait;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What tools reach the world with.
+pub struct Bench {
+    pub inventory: Arc<Inventory>,
+    pub fleet: Arc<Fleet>,
+    pub prometheus: Option<Prometheus>,
+    pub alertmanager: Option<Alertmanager>,
+    /// Channels that are configured.
+    pub channels: Vec<Channel>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Against what a proposal is understood: the inventory and the incident's own target, never log or annotation text.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub inventory: &'a Inventory,
+    pub target: &'a Target,
+}
+
+/// A proposal's arguments, typed and filled in.
+#[derive(Debug)]
+pub struct Understood {
+    pub arguments: Value,
+    pub target: Target,
+    pub effect: Effect,
+}
+
+/// What a run brought: the outcome, and notices that go into the outbox with it.
+#[derive(Debug)]
+pub struct Ran {
+    pub outcome: Outcome,
+    pub notices: Vec<(Channel, Notice)>,
+}
+
+impl From<Outcome> for Ran {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            notices: Vec::new(),
+        }
+    }
+}
+
+#[async_trait]
+pub trait Tool: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn tier(&self) -> Tier;
+
+    /// JSON schema of the arguments; its description is the tool's.
+    fn schema(&self) -> Value;
+
+    /// Types the arguments and names the target and the effect. An error says what was expected.
+    fn understand(&self, arguments: &Value, about: About<'_>) -> Result<Understood, String>;
+
+    async fn run(&self, permit: AuthorizedAction, bench: &Bench) -> Ran;
+
+    /// After a crash: did the action started at `since` happen? Reads only; `None` when nothing can tell.
+    async fn probe(&self, _action: &Action, _since: Time, _bench: &Bench) -> Option<Outcome> {
+        None
+    }
+}
+
+/// The registry.
+static TOOLS: [&dyn Tool; 12] = [
+    &get_service_logs::GetServiceLogs,
+    &get_metrics::GetMetrics,
+    &check_system_resources::CheckSystemResources,
+    &check_service_status::CheckServiceStatus,
+    &get_alerts::GetAlerts,
+    &restart_service::RestartService,
+    &clean_disk_space::CleanDiskSpace,
+    &scale_service::ScaleService,
+    &restart_connection_pool::RestartConnectionPool,
+    &restart_consumers::RestartConsumers,
+    &send_notification::SendNotification,
+    &request_human_confirmation::RequestHumanConfirmation,
+];
+
+pub fn all() -> &'static [&'static dyn Tool] {
+    &TOOLS
+}
+
+pub fn find(name: &str) -> Option<&'static dyn Tool> {
+    TOOLS.iter().copied().find(|tool| tool.name() == name)
+}
+
+/// Each tool's argument names, for the check of runbooks at load.
+pub fn argument_names() -> BTreeMap<String, BTreeSet<String>> {
+    let names = |tool: &dyn Tool| match tool.schema().pointer("/properties") {
+        Some(Value::Object(properties)) => properties.keys().cloned().collect(),
+        _ => BTreeSet::new(),
+    };
+    TOOLS.iter().map(|tool| (tool.name().to_owned(), names(*tool))).collect()
+}
+
+/// Makes an action of a proposal; says nothing about permission.
+pub fn understand(tool: &dyn Tool, proposal: &Proposal, about: About<'_>) -> Result<Action, String> {
+    let Understood { arguments, target, effect } = tool.understand(&proposal.arguments, about)?;
+    Ok(Action {
+        tool: tool.name().to_owned(),
+        tier: tool.tier(),
+        target,
+        arguments,
+        effect,
+        reason: proposal.reason.clone(),
+    })
+}

@@ -1,0 +1,75 @@
+//! Restarting, shared by the three tools that do it: run, and probe after a crash.
+
+use super::Bench;
+use crate::clients::fleet::ServiceStatus;
+use crate::domain::{HostName, Outcome, ServiceName, Time};
+use serde::Serialize;
+use serde_json::json;
+
+pub fn outcome<T: Serialize>(said: String, output: &T) -> Outcome {
+    match serde_json::to_value(output) {
+        Ok(output) => Outcome::ok(said, output),
+        Err(e) => Outcome::failed(format!("{said}, but the result is not JSON: {e}")),
+    }
+}
+
+/// Restarts the services one after the other and stops at the first that fails or does not come up.
+pub async fn restart_all(services: &[ServiceName], host: Option<&HostName>, bench: &Bench) -> Result<Vec<ServiceStatus>, Outcome> {
+    let mut done = Vec::new();
+    for name in services {
+        let Some(service) = bench.inventory.service(name) else {
+            return Err(Outcome::failed(format!("service {name} is not in the inventory any more")));
+        };
+        let host = host.filter(|host| service.hosts.contains(host));
+        let restarted = bench.fleet.restart(service, host).await.map_err(|e| failed(name, &e))?;
+        if !restarted.after.active {
+            let said = format!("{name} was restarted and is {} ({})", restarted.after.state, restarted.after.detail);
+            return Err(Outcome {
+                ok: false,
+                said,
+                output: json!({ "service": name, "active": false, "state": restarted.after.state }),
+            });
+        }
+        done.push(restarted.after);
+    }
+    Ok(done)
+}
+
+fn failed(name: &ServiceName, error: &crate::clients::fleet::ReachError) -> Outcome {
+    let unknown = error.maybe_done();
+    let said = if unknown {
+        format!("{name} may or may not have been restarted: {error}")
+    } else {
+        format!("{name} was not restarted: {error}")
+    };
+    Outcome {
+        ok: false,
+        output: json!({ "error": error.to_string(), "outcome_unknown": unknown }),
+        said,
+    }
+}
+
+/// Whether all the services have come up since the restart was started. A service that runs since before was not reached.
+pub async fn probe_all(services: &[ServiceName], host: Option<&HostName>, started_at: Time, bench: &Bench) -> Option<Outcome> {
+    let mut words = Vec::new();
+    let mut all_new = true;
+    for name in services {
+        let service = bench.inventory.service(name)?;
+        let host = host.filter(|host| service.hosts.contains(host));
+        let status = bench.fleet.status(service, host).await.ok()?;
+        // Whole seconds on the host's clock against milliseconds on ours.
+        let since = status.since.filter(|since| *since + chrono::Duration::seconds(1) >= started_at);
+        all_new &= status.active && since.is_some();
+        words.push(match since {
+            Some(since) if status.active => format!("{name} came up at {since}, after the restart was started"),
+            _ if status.active => format!("{name} runs since before: it was not restarted"),
+            _ => format!("{name} is {}: it was not restarted, or did not come up", status.state),
+        });
+    }
+    let output = json!({ "probed": true, "active": all_new });
+    Some(Outcome {
+        ok: all_new,
+        said: words.join("; "),
+        output,
+    })
+}
