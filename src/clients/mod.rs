@@ -2,5 +2,6 @@
 
 pub mod alertmanager;
 pub mod answer;
+pub mod fleet;
 pub mod http;
 pub mod prometheus;

@@ -1,0 +1,258 @@
+//! Asks the hand on another host through the system's ssh, one connection a request. Never asks for a password, never accepts
+//! an unknown host key, never reads the user's own SSH configuration.
+
+use super::error::excerpt;
+use super::hand::{Answer, HandReply, HandRequest, MAX_REPLY, Op, VERSION};
+use super::{Limits, ReachError};
+use crate::domain::{Host, HostReach};
+use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// Beside what the openssh crate sets. No agent, no forwarding, no second place for host keys.
+const CONFIG: &str = "Host *\n  GlobalKnownHostsFile none\n  UpdateHostKeys no\n  PasswordAuthentication no\n  KbdInteractiveAuthentication no\n  \
+    IdentityAgent none\n  ForwardAgent no\n  ForwardX11 no\n  ClearAllForwardings yes\n  PermitLocalCommand no\n  ServerAliveCountMax 2\n  LogLevel ERROR\n";
+/// What a host without a forced command would run; one with it runs that.
+const COMMAND: &str = "paramedic hand";
+/// A UNIX socket's path holds 107 bytes; ssh needs about 48 of them below the folder.
+const LONGEST_DIR: usize = 59;
+const CLOSE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub struct Ssh {
+    dir: PathBuf,
+    limits: Limits,
+}
+
+/// An SSH host's settings, checked: none of them can be taken for an option.
+struct Way<'a> {
+    place: String,
+    address: &'a str,
+    port: u16,
+    user: &'a str,
+    key_file: &'a Path,
+    known_hosts_file: &'a Path,
+}
+
+impl Ssh {
+    /// `dir` holds control sockets and our ssh configuration; made when first needed.
+    pub fn new(dir: PathBuf, limits: Limits) -> Self {
+        Self { dir, limits }
+    }
+
+    pub async fn ask(&self, host: &Host, request: &str, op: &Op) -> Result<Answer, ReachError> {
+        let way = way(host)?;
+        let session = self.connect(&way).await?;
+        let limit = if op.acts() { self.limits.restart } else { self.limits.observe };
+        let message = HandRequest {
+            version: VERSION,
+            request: request.to_owned(),
+            op: op.clone(),
+        };
+        let reply = match timeout(limit, exchange(&session, &message, &way.place)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(ReachError::TimedOut {
+                what: format!("`{}` by the hand", op.verb()),
+                place: way.place.clone(),
+                after: limit,
+                maybe_done: op.acts(),
+            }),
+        };
+        // Closed in any case, a hanging one included; that it would not close changes nothing about the answer.
+        if timeout(CLOSE, session.close()).await.is_err() {
+            tracing::warn!(host = way.place, "an ssh connection did not close in time");
+        }
+        reply
+            .map_err(|error| if op.acts() { error } else { surely_not_done(error) })?
+            .result
+            .into_result(&way.place)
+    }
+
+    async fn connect(&self, way: &Way<'_>) -> Result<Session, ReachError> {
+        let unreachable = |why: String| ReachError::Unreachable {
+            place: way.place.clone(),
+            why: format!("ssh {}@{} port {}: {why}", way.user, way.address, way.port),
+        };
+        let config = self.prepare().map_err(|e| unreachable(e.to_string()))?;
+        let mut builder = SessionBuilder::default();
+        builder
+            .user(way.user.to_owned())
+            .port(way.port)
+            .keyfile(way.key_file)
+            .known_hosts_check(KnownHosts::Strict)
+            .user_known_hosts_file(way.known_hosts_file)
+            .config_file(config)
+            .control_directory(&self.dir)
+            // Should we die in between, the connection ends by itself.
+            .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(29)))
+            .server_alive_interval(Duration::from_secs(5))
+            .connect_timeout(self.limits.connect);
+        // ssh's own limit covers the connection and the key exchange; this one the rest of being let in.
+        match timeout(self.limits.connect + CLOSE, builder.connect(way.address)).await {
+            Ok(Ok(session)) => Ok(session),
+            Ok(Err(e)) => Err(unreachable(told(&e))),
+            Err(_) => Err(unreachable(format!(
+                "not let in within {} s",
+                (self.limits.connect + CLOSE).as_secs_f32()
+            ))),
+        }
+    }
+
+    fn prepare(&self) -> std::io::Result<PathBuf> {
+        use std::os::unix::fs::DirBuilderExt;
+        if self.dir.as_os_str().len() > LONGEST_DIR {
+            let why = format!(
+                "{} is too long for control sockets: expected at most {LONGEST_DIR} bytes",
+                self.dir.display()
+            );
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+        }
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let config = self.dir.join("config");
+        if std::fs::read_to_string(&config).ok().as_deref() != Some(CONFIG) {
+            let new = tempfile::NamedTempFile::new_in(&self.dir)?;
+            std::fs::write(new.path(), CONFIG)?;
+            new.persist(&config)?;
+        }
+        Ok(config)
+    }
+}
+
+/// From here on the hand may have got the request.
+async fn exchange(session: &Session, message: &HandRequest, place: &str) -> Result<HandReply, ReachError> {
+    let protocol = |why: String| ReachError::Protocol {
+        place: place.to_owned(),
+        why,
+        maybe_done: true,
+    };
+    let request = serde_json::to_vec(message).map_err(|e| surely_not_done(protocol(e.to_string())))?;
+    let mut child = session
+        .raw_command(COMMAND)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .await
+        .map_err(|e| surely_not_done(protocol(told(&e))))?;
+    let (stdin, stdout, stderr) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
+    let send = async {
+        // A hand that reads nothing and says why is worth hearing: a broken pipe is not the end.
+        if let Some(mut stdin) = stdin {
+            let sent = stdin.write_all(&request).await;
+            sent.and(stdin.shutdown().await)
+        } else {
+            Ok(())
+        }
+    };
+    let (sent, stdout, stderr) = tokio::join!(send, head_of(stdout, MAX_REPLY + 1), head_of(stderr, 4 * 1024));
+    let stdout = stdout.map_err(|e| protocol(e.to_string()))?;
+    let stderr = stderr.map_err(|e| protocol(e.to_string()))?;
+    if stdout.len() > MAX_REPLY {
+        return Err(protocol(format!("its reply is longer than {MAX_REPLY} bytes")));
+    }
+    if stdout.is_empty() {
+        let ended = child.wait().await.map_or_else(|e| told(&e), |status| status.to_string());
+        let sent = sent.map_or_else(|e| format!(", sending: {e}"), |()| String::new());
+        return Err(protocol(format!(
+            "no reply; it ended with {ended}{sent}, stderr {}",
+            excerpt(&stderr)
+        )));
+    }
+    let reply: HandReply = serde_json::from_slice(&stdout).map_err(|e| {
+        let seen = excerpt(&stdout);
+        protocol(format!(
+            "expected a reply of version {VERSION}: {e}; it began {seen}, stderr {}",
+            excerpt(&stderr)
+        ))
+    })?;
+    if reply.version != VERSION {
+        return Err(protocol(format!("its reply has version {}: expected {VERSION}", reply.version)));
+    }
+    Ok(reply)
+}
+
+/// At most `most` bytes; a stream that goes on beyond them is not listened to.
+async fn head_of(reader: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(reader) = reader {
+        reader.take(most as u64).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+fn surely_not_done(error: ReachError) -> ReachError {
+    match error {
+        ReachError::Protocol { place, why, .. } => ReachError::Protocol {
+            place,
+            why,
+            maybe_done: false,
+        },
+        other => other,
+    }
+}
+
+/// The whole chain, on one line and not long: ssh's own words are in the innermost.
+fn told(error: &openssh::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    let flat = text
+        .split_whitespace()
+        .filter(|word| !word.starts_with("@@@"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    flat.chars().take(600).collect()
+}
+
+fn way(host: &Host) -> Result<Way<'_>, ReachError> {
+    let HostReach::Ssh {
+        address,
+        port,
+        user,
+        key_file,
+        known_hosts_file,
+    } = &host.reach
+    else {
+        return Err(ReachError::NotSupported {
+            what: format!("SSH to {}", host.name),
+            why: "the inventory does not say `reach: ssh`".to_owned(),
+        });
+    };
+    let plain = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':' || c == '_')
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
+    };
+    // ssh splits this option at blanks and expands `%` and `~` in it.
+    let usable = |path: &Path| {
+        path.to_str()
+            .is_some_and(|p| p.starts_with('/') && !p.contains(|c: char| c.is_whitespace() || "%\"'\\".contains(c)))
+    };
+    let problem = match () {
+        () if !plain(address) => Some(format!("the address {} is none", excerpt(address.as_bytes()))),
+        () if !plain(user) => Some(format!("the user {} is none", excerpt(user.as_bytes()))),
+        () if !usable(known_hosts_file) => Some("known_hosts_file: expected an absolute path without blanks, quotes and %".to_owned()),
+        () => None,
+    };
+    match problem {
+        Some(why) => Err(ReachError::NotSupported {
+            what: format!("SSH to {}", host.name),
+            why,
+        }),
+        None => Ok(Way {
+            place: host.name.to_string(),
+            address,
+            port: *port,
+            user,
+            key_file,
+            known_hosts_file,
+        }),
+    }
+}

@@ -1,0 +1,388 @@
+//! The hand behind a real sshd on loopback, with a forced command, and everything that can be at the other end instead.
+
+use super::{Known, host, need};
+use paramedic::clients::fleet::hand::{HandReply, HandResult};
+use paramedic::clients::fleet::{Limits, LogLevel, ReachError, ResourceCheck};
+use serde_json::json;
+use std::fs::{self, File, FileTimes};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+const PARAMEDIC: &str = env!("CARGO_BIN_EXE_paramedic");
+
+/// A real sshd whose one key may run `command` and nothing else.
+struct Sshd {
+    dir: tempfile::TempDir,
+    port: u16,
+    server: Child,
+}
+
+impl Sshd {
+    fn start(command: impl FnOnce(&Path) -> String) -> Self {
+        need("/usr/sbin/sshd", "openssh-server");
+        need("/usr/bin/ssh", "openssh-client");
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        // sshd as root wants this folder; a package's service makes it.
+        let _ = fs::create_dir_all("/run/sshd");
+        for key in ["host", "user"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(at.join(key))
+                .status()
+                .unwrap();
+            assert!(made.success());
+        }
+        let public = fs::read_to_string(at.join("user.pub")).unwrap();
+        let forced = command(at).replace('"', "\\\"");
+        fs::write(at.join("authorized_keys"), format!("restrict,command=\"{forced}\" {public}")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let known = fs::read_to_string(at.join("host.pub")).unwrap();
+        fs::write(at.join("known_hosts"), format!("[127.0.0.1]:{port} {known}")).unwrap();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\n\
+             PasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\n",
+            at.display()
+        );
+        fs::write(at.join("sshd_config"), config).unwrap();
+        let log = File::create(at.join("sshd.log")).unwrap();
+        let server = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(at.join("sshd_config"))
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let sshd = Self { dir, port, server };
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "sshd does not listen: {}", sshd.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        sshd
+    }
+
+    /// With the real hand and this allow-list; `DIR` in it is the test's folder.
+    fn with_hand(allow_list: &str) -> Self {
+        Self::start(|dir| {
+            fs::create_dir(dir.join("logs")).unwrap();
+            fs::write(dir.join("hand.yaml"), allow_list.replace("DIR", &dir.display().to_string())).unwrap();
+            format!("{PARAMEDIC} hand --config {}/hand.yaml", dir.display())
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("sshd.log")).unwrap()
+    }
+
+    fn known(&self, limits: Limits) -> Known {
+        self.known_with(self.port, &self.path("known_hosts"), "api-gateway.service", limits)
+    }
+
+    fn known_with(&self, port: u16, known_hosts: &Path, unit: &str, limits: Limits) -> Known {
+        let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+        let reach = json!({"ssh": {
+            "address": "127.0.0.1", "port": port, "user": user.trim(), "key_file": self.path("user"), "known_hosts_file": known_hosts
+        }});
+        let inventory = json!({
+            "hosts": [{"name": "web-1", "reach": reach, "log_roots": [self.path("logs"), self.path("other-logs")]}],
+            "services": [{"name": "api", "hosts": ["web-1"], "reach": {"systemd": {"unit": unit}}}]
+        });
+        Known::new(inventory, self.dir.path(), limits)
+    }
+
+    /// Connections that are still open would have their folder here.
+    fn open_connections(&self) -> usize {
+        let entries = fs::read_dir(self.path("ssh")).unwrap().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(".ssh-connection"))
+            .count()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+const ALLOWED: &str = "units:\n  api-gateway.service: [status]\nlog_roots: [DIR/logs]\nresources: true\n";
+
+#[tokio::test]
+async fn a_hand_tells_its_hosts_resources() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let known = sshd.known(Limits::default());
+    let fleet = known.fleet.on_behalf("INC-7/3 check_system_resources");
+    let seen = fleet
+        .resources(&host("web-1"), &ResourceCheck::ALL)
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
+    assert!(seen.cpu.unwrap().cores >= 1);
+    assert!(seen.memory.unwrap().total > 0);
+    assert!(seen.disks.unwrap().iter().any(|disk| disk.mount == "/"));
+    assert_eq!(sshd.open_connections(), 0);
+}
+
+#[tokio::test]
+async fn a_hand_cleans_below_its_own_roots_only() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let (old, young) = (sshd.path("logs/old.log"), sshd.path("logs/young.log"));
+    let other = sshd.path("other-logs/old.log");
+    fs::create_dir(sshd.path("other-logs")).unwrap();
+    for path in [&old, &young, &other] {
+        fs::write(path, "12345").unwrap();
+    }
+    for path in [&old, &other] {
+        let time = SystemTime::now() - Duration::from_secs(8 * 86_400);
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(time))
+            .unwrap();
+    }
+    let known = sshd.known(Limits::default());
+    // A year ahead by the asker's clock: the host's own decides, so the young file stays.
+    let now = chrono::Utc::now() + chrono::Duration::days(365);
+    let paths = [sshd.path("logs"), sshd.path("other-logs")];
+    let cleaned = known.fleet.clean(&host("web-1"), &paths, 7, now).await.unwrap();
+    assert_eq!(cleaned.removed.len(), 1);
+    assert_eq!(
+        (cleaned.removed[0].path.as_str(), cleaned.bytes, cleaned.kept),
+        (old.to_str().unwrap(), 5, 1)
+    );
+    assert!(!old.exists() && young.exists() && other.exists());
+    assert!(
+        cleaned.refused[0].why.contains("not below a declared log root"),
+        "the inventory allows it, the host does not: {cleaned:?}"
+    );
+    let error = known.fleet.clean(&host("web-1"), &["/etc".into()], 7, now).await.unwrap_err();
+    assert!(error.to_string().contains("/etc is not below"), "{error}");
+}
+
+#[tokio::test]
+async fn a_unit_that_the_host_does_not_list_is_refused_and_surely_not_done() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let known = sshd.known_with(sshd.port, &sshd.path("known_hosts"), "sshd.service", Limits::default());
+    let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the hand on web-1 refused: the allow-list does not allow `status` of sshd.service: expected `sshd.service: [status]` under units"
+    );
+    let known = sshd.known(Limits::default());
+    let error = known.fleet.logs(known.service("api"), None, 10, LogLevel::Error).await.unwrap_err();
+    assert!(
+        error.to_string().contains("does not allow `logs`") && !error.maybe_done(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_hostile_unit_name_is_refused_loudly_by_the_host() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let marker = sshd.path("marker");
+    for unit in [
+        "-H",
+        "--help",
+        "api gateway",
+        "api;reboot",
+        "api\nreboot",
+        "../api",
+        "*",
+        &format!("$(touch {})", marker.display()),
+    ] {
+        let known = sshd.known_with(sshd.port, &sshd.path("known_hosts"), unit, Limits::default());
+        let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
+        assert!(matches!(error, ReachError::Refused { .. }), "{unit:?}: {error}");
+        assert!(error.to_string().contains("is not a unit's name"), "{unit:?}: {error}");
+    }
+    assert!(!marker.exists());
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_unreachable_and_surely_not_done() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let known = sshd.known_with(free, &sshd.path("known_hosts"), "api-gateway", Limits::default());
+    let error = known.fleet.restart(known.service("api"), None).await.unwrap_err();
+    assert!(matches!(error, ReachError::Unreachable { .. }) && !error.maybe_done(), "{error}");
+    assert!(
+        error.to_string().contains("web-1") && error.to_string().contains("refused"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_takes_the_connection_and_says_nothing_is_unreachable_in_time() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let limits = Limits {
+        connect: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let known = sshd.known_with(mute.local_addr().unwrap().port(), &sshd.path("known_hosts"), "api-gateway", limits);
+    let began = Instant::now();
+    let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
+    assert!(matches!(error, ReachError::Unreachable { .. }), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_host_with_another_key_is_not_spoken_to() {
+    let sshd = Sshd::with_hand(ALLOWED);
+    let wrong = sshd.path("wrong_hosts");
+    fs::write(
+        &wrong,
+        format!("[127.0.0.1]:{} {}", sshd.port, fs::read_to_string(sshd.path("user.pub")).unwrap()),
+    )
+    .unwrap();
+    fs::write(sshd.path("no_hosts"), "").unwrap();
+    for file in [wrong, sshd.path("no_hosts"), sshd.path("absent_hosts")] {
+        let known = sshd.known_with(sshd.port, &file, "api-gateway", Limits::default());
+        let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
+        assert!(matches!(error, ReachError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains("Host key verification failed"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_hand_that_hangs_times_out_and_its_connection_is_closed() {
+    let sshd = Sshd::start(|_| "exec sleep 20".to_owned());
+    let limits = Limits {
+        observe: Duration::from_secs(1),
+        restart: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let known = sshd.known(limits);
+    let began = Instant::now();
+    let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
+    assert!(matches!(error, ReachError::TimedOut { .. }) && !error.maybe_done(), "{error}");
+    let error = known
+        .fleet
+        .clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ReachError::TimedOut { .. }) && error.maybe_done(),
+        "an acting request is in doubt: {error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("`clean` by the hand at web-1 did not end within 1 s, it may still take effect"),
+        "{error}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(sshd.open_connections(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_hands_is_shown_and_never_believed() {
+    for (command, part) in [
+        ("echo Welcome to Debian", "it began `Welcome to Debian`"),
+        ("true", "no reply; it ended with exit status: 0"),
+        ("echo oops >&2; exit 3", "stderr `oops`"),
+        (
+            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
+            "version 9: expected 1",
+        ),
+        (
+            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
+            "of the kind `done`",
+        ),
+        ("/no/such/paramedic hand", "no reply"),
+        ("cat /dev/zero", "longer than 4194304 bytes"),
+    ] {
+        let sshd = Sshd::start(|_| command.to_owned());
+        let known = sshd.known(Limits::default());
+        let error = known.fleet.resources(&host("web-1"), &ResourceCheck::ALL).await.unwrap_err();
+        assert!(
+            matches!(error, ReachError::Protocol { .. }) && !error.maybe_done(),
+            "{command}: {error}"
+        );
+        assert!(error.to_string().contains(part), "{command}: {error}");
+        let error = known
+            .fleet
+            .clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now())
+            .await
+            .unwrap_err();
+        assert!(error.maybe_done(), "what acts and gets no proper answer is in doubt: {error}");
+    }
+}
+
+/// The binary itself, without SSH: what a stolen key could send.
+fn ask_directly(config: &Path, request: &[u8]) -> HandReply {
+    let mut hand = Command::new(PARAMEDIC)
+        .args(["hand", "--config"])
+        .arg(config)
+        .env("SSH_ORIGINAL_COMMAND", "rm -rf /")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The hand may have stopped reading before the end of a giant request.
+    let _ = hand.stdin.take().unwrap().write_all(request);
+    let output = hand.wait_with_output().unwrap();
+    assert!(output.status.success(), "a refusal is a reply");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn refusal(reply: HandReply) -> String {
+    match reply.result {
+        HandResult::Refused { why } => why,
+        other => panic!("expected a refusal: {other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_none_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hand.yaml");
+    fs::write(&config, "resources: true\n").unwrap();
+    let giant = [b"{\"version\":1,\"request\":\"".as_slice(), &[b'x'; 70_000], b"\"}"].concat();
+    for (request, part) in [
+        (b"".as_slice(), "not a request of version 1"),
+        (b"{\"version\":1,\"requ", "not a request of version 1"),
+        (b"\x00\xff\xfe", "not a request of version 1"),
+        (
+            b"{\"version\":1,\"request\":\"x\",\"op\":{\"shell\":{\"command\":\"id\"}}}",
+            "unknown variant `shell`",
+        ),
+        (
+            b"{\"version\":1,\"request\":\"x\",\"op\":{\"restart\":{\"unit\":\"a\",\"force\":true}}}",
+            "unknown field `force`",
+        ),
+        (
+            b"{\"version\":2,\"request\":\"x\",\"op\":{\"resources\":{\"checks\":[]}}}",
+            "version 2: expected 1",
+        ),
+        (&giant, "longer than 65536 bytes"),
+    ] {
+        let why = refusal(ask_directly(&config, request));
+        assert!(why.contains(part), "{why}");
+    }
+}
+
+#[test]
+fn without_a_readable_allow_list_everything_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hand.yaml");
+    let request = b"{\"version\":1,\"request\":\"INC-1/2\",\"op\":{\"resources\":{\"checks\":[\"memory\"]}}}";
+    let why = refusal(ask_directly(&config, request));
+    assert!(why.contains("hand.yaml cannot be read"), "{why}");
+    fs::write(&config, "resources: true\nunits: [api]\n").unwrap();
+    let why = refusal(ask_directly(&config, request));
+    assert!(why.contains("hand.yaml is broken"), "{why}");
+    fs::write(&config, "resources: true\n").unwrap();
+    let reply = ask_directly(&config, request);
+    assert_eq!(reply.request, "INC-1/2");
+    assert!(matches!(reply.result, HandResult::Done(_)), "{reply:?}");
+}
