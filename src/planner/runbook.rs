@@ -1,0 +1,448 @@
+//! The planner that needs no model: a list of steps, walked in order. Which step comes next follows from the incident alone, so a
+//! restart changes nothing. It proposes; it never acts and never decides whether it may.
+
+use super::template::{self, TemplateError, World, check_expression, check_texts};
+use crate::domain::{Incident, Outcome, Problem, Proposal, Step, StepEnd};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunbookFile {
+    pub name: String,
+    /// Why these steps help.
+    pub why: String,
+    pub steps: Vec<StepFile>,
+    #[serde(default)]
+    pub verify: Option<VerifyFile>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepFile {
+    /// Later steps read this one's outcome as `steps.ID`.
+    pub id: String,
+    pub tool: String,
+    /// Texts in it are Jinja templates; an argument that comes out as null is left out.
+    #[serde(default)]
+    pub args: BTreeMap<String, Json>,
+    /// A Jinja expression over the incident, its alert and earlier steps. Not true: skipped.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// A template: why this is done, for humans.
+    pub reason: String,
+    /// Goes on where the step is denied, refused or fails.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// The independent witness of a fix.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyFile {
+    pub tool: String,
+    #[serde(default)]
+    pub args: BTreeMap<String, Json>,
+    /// Not true: there is nothing to check.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// A Jinja expression over the incident, `ok` and `output`.
+    pub expect: String,
+    /// How long to wait for it, such as `5m` or `1m30s`; at most a day.
+    pub within: String,
+}
+
+/// What a runbook may know of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolShape {
+    pub arguments: BTreeSet<String>,
+    /// It can change something: its arguments may not come from texts of alerts, logs or outputs.
+    pub acts: bool,
+}
+
+/// Every tool by its name.
+pub type ToolShapes = BTreeMap<String, ToolShape>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("runbook {runbook}, {place}")]
+    Template {
+        runbook: String,
+        place: String,
+        #[source]
+        source: TemplateError,
+    },
+}
+
+/// What a runbook does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Propose(Proposal),
+    Skip {
+        step: String,
+        why: String,
+    },
+    /// The step is asked for or under way: nothing to do before its entry is written.
+    Wait {
+        step: String,
+    },
+    Done {
+        summary: String,
+    },
+    Fail {
+        why: String,
+    },
+}
+
+/// A reading that shows whether the fix worked, whatever the alert says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    pub proposal: Proposal,
+    pub expect: String,
+    pub within: chrono::Duration,
+    runbook: String,
+    context: Json,
+}
+
+impl Check {
+    pub fn holds(&self, outcome: &Outcome) -> Result<bool, PlanError> {
+        if !outcome.ok {
+            return Ok(false);
+        }
+        let mut context = self.context.clone();
+        context["ok"] = Json::Bool(outcome.ok);
+        context["output"] = outcome.output.clone();
+        template::holds(&self.expect, &context).map_err(|source| failed(&self.runbook, "verify.expect", source))
+    }
+}
+
+/// A runbook whose tools, names and texts have been checked.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    file: RunbookFile,
+    /// Of each step: may its tool change something?
+    acts: Vec<bool>,
+    within: Option<chrono::Duration>,
+}
+
+impl Runbook {
+    /// Reports everything that is wrong with the file at once.
+    pub fn build(file: RunbookFile, tools: &ToolShapes) -> Result<Self, Vec<Problem>> {
+        let mut problems = check_head(&file);
+        let mut earlier = BTreeSet::new();
+        for (index, step) in file.steps.iter().enumerate() {
+            check_step(step, &format!("steps[{index}]"), &earlier, tools, &mut problems);
+            if !earlier.insert(step.id.as_str()) {
+                problems.push(Problem::new(
+                    format!("steps[{index}].id"),
+                    format!("step `{}` is listed twice", step.id),
+                ));
+            }
+        }
+        let within = file
+            .verify
+            .as_ref()
+            .and_then(|verify| check_verify(verify, &earlier, tools, &mut problems));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let acts = file
+            .steps
+            .iter()
+            .map(|step| tools.get(&step.tool).is_none_or(|tool| tool.acts))
+            .collect();
+        Ok(Self { file, acts, within })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// Its tools in order, for humans: `paramedic classify`.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        self.file.steps.iter().map(|step| step.tool.as_str())
+    }
+
+    /// The first step of the current run that has not been dealt with. A step in doubt that may have changed something ends the
+    /// run even where it is optional.
+    pub fn next(&self, incident: &Incident) -> Next {
+        for (index, step) in self.file.steps.iter().enumerate() {
+            if incident.run.as_ref().is_some_and(|run| run.skipped.contains(&step.id)) {
+                continue;
+            }
+            let Some(done) = template::last_step(incident, &step.id) else {
+                return self.consider(index, incident);
+            };
+            match trouble(done) {
+                Trouble::None => {}
+                Trouble::Open => return Next::Wait { step: step.id.clone() },
+                Trouble::Bearable(_) if step.optional => {}
+                Trouble::Bearable(why) | Trouble::Grave(why) => {
+                    return Next::Fail {
+                        why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident)),
+                    };
+                }
+            }
+        }
+        Next::Done {
+            summary: format!("{}{}", self.file.name, self.learnt(incident)),
+        }
+    }
+
+    fn consider(&self, index: usize, incident: &Incident) -> Next {
+        let step = &self.file.steps[index];
+        let skip = |why: String| Next::Skip {
+            step: step.id.clone(),
+            why,
+        };
+        match self.propose(index, incident) {
+            Ok(Some(proposal)) => Next::Propose(proposal),
+            Ok(None) => skip(format!("not needed: {}", step.when.as_deref().unwrap_or_default().trim())),
+            Err(error) if step.optional => skip(shown(&error)),
+            Err(error) => Next::Fail { why: shown(&error) },
+        }
+    }
+
+    /// None: its condition does not hold.
+    fn propose(&self, index: usize, incident: &Incident) -> Result<Option<Proposal>, PlanError> {
+        let step = &self.file.steps[index];
+        let at = |key: &str| format!("steps[{index}].{key}");
+        let whole = template::context(incident, World::Whole, &self.ids(index));
+        if let Some(when) = &step.when
+            && !template::holds(when, &whole).map_err(|source| failed(self.name(), &at("when"), source))?
+        {
+            return Ok(None);
+        }
+        let world = if self.acts[index] { World::Acting } else { World::Whole };
+        let seen = template::context(incident, world, &self.ids(index));
+        Ok(Some(Proposal {
+            tool: step.tool.clone(),
+            arguments: arguments(&step.args, &seen).map_err(|source| failed(self.name(), &at("args"), source))?,
+            reason: template::text_of(&step.reason, &whole).map_err(|source| failed(self.name(), &at("reason"), source))?,
+            step: Some(step.id.clone()),
+            call: None,
+        }))
+    }
+
+    /// The reading to take after the fix. None where the runbook has none, or its condition does not hold.
+    pub fn verification(&self, incident: &Incident) -> Result<Option<Check>, PlanError> {
+        let (Some(verify), Some(within)) = (&self.file.verify, self.within) else {
+            return Ok(None);
+        };
+        let context = template::context(incident, World::Whole, &self.ids(self.file.steps.len()));
+        if let Some(when) = &verify.when
+            && !template::holds(when, &context).map_err(|source| failed(self.name(), "verify.when", source))?
+        {
+            return Ok(None);
+        }
+        let arguments = arguments(&verify.args, &context).map_err(|source| failed(self.name(), "verify.args", source))?;
+        Ok(Some(Check {
+            proposal: Proposal {
+                tool: verify.tool.clone(),
+                arguments,
+                reason: format!("independent signal of runbook {}", self.file.name),
+                step: Some("verify".to_owned()),
+                call: None,
+            },
+            expect: verify.expect.clone(),
+            within,
+            runbook: self.file.name.clone(),
+            context,
+        }))
+    }
+
+    /// The ids of the steps before this one.
+    fn ids(&self, index: usize) -> Vec<String> {
+        self.file.steps[..index].iter().map(|step| step.id.clone()).collect()
+    }
+
+    /// What the steps of this run said, for whoever takes over.
+    fn learnt(&self, incident: &Incident) -> String {
+        let said = self.file.steps.iter().filter_map(|step| {
+            let outcome = template::last_step(incident, &step.id)?.outcome()?;
+            Some(format!("{}: {}", step.id, outcome.said))
+        });
+        let said: Vec<_> = said.collect();
+        if said.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", said.join("; "))
+        }
+    }
+}
+
+/// Does what became of a step stop the run?
+enum Trouble {
+    None,
+    Open,
+    /// An optional step may have it.
+    Bearable(String),
+    /// No step may.
+    Grave(String),
+}
+
+fn trouble(step: &Step) -> Trouble {
+    match &step.end {
+        StepEnd::Finished(outcome) if outcome.ok => Trouble::None,
+        StepEnd::Finished(outcome) => Trouble::Bearable(format!("failed: {}", outcome.said)),
+        StepEnd::Asked | StepEnd::Started => Trouble::Open,
+        StepEnd::Denied => {
+            let reasons = step
+                .opinions
+                .iter()
+                .filter(|o| o.verdict == crate::domain::Verdict::Deny)
+                .map(|o| o.reason.as_str());
+            Trouble::Bearable(format!("was denied: {}", reasons.collect::<Vec<_>>().join("; ")))
+        }
+        StepEnd::RefusedBy(by) => Trouble::Bearable(format!("was refused by {by}")),
+        StepEnd::Expired => Trouble::Bearable("was not approved in time".to_owned()),
+        StepEnd::Void(why) => Trouble::Bearable(format!("became void: {why}")),
+        StepEnd::InDoubt => {
+            let acted = step.action.as_ref().is_none_or(|action| action.effect.changes_something());
+            let why = "is in doubt: started, outcome unknown".to_owned();
+            if acted { Trouble::Grave(why) } else { Trouble::Bearable(why) }
+        }
+    }
+}
+
+fn arguments(args: &BTreeMap<String, Json>, context: &Json) -> Result<Json, TemplateError> {
+    let mut filled = Map::new();
+    for (name, value) in args {
+        let value = template::fill(value, context)?;
+        if !value.is_null() {
+            filled.insert(name.clone(), value);
+        }
+    }
+    Ok(Json::Object(filled))
+}
+
+fn failed(runbook: &str, place: &str, source: TemplateError) -> PlanError {
+    PlanError::Template {
+        runbook: runbook.to_owned(),
+        place: place.to_owned(),
+        source,
+    }
+}
+
+fn shown(error: &PlanError) -> String {
+    let PlanError::Template { source, .. } = error;
+    format!("{error}: {source}")
+}
+
+fn check_head(file: &RunbookFile) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if file.name.is_empty() || !file.name.chars().all(name) {
+        problems.push(Problem::new("name", "expected a name of letters, digits, `_` and `-`"));
+    }
+    if file.why.trim().is_empty() {
+        problems.push(Problem::new("why", "expected why these steps help"));
+    }
+    if file.steps.is_empty() {
+        problems.push(Problem::new("steps", "expected at least one step"));
+    }
+    problems
+}
+
+fn check_step(step: &StepFile, at: &str, earlier: &BTreeSet<&str>, tools: &ToolShapes, problems: &mut Vec<Problem>) {
+    let mut wrong = |path: String, messages: Vec<String>| problems.extend(messages.into_iter().map(|m| Problem::new(path.clone(), m)));
+    let identifier = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !step.id.starts_with(|c: char| c.is_ascii_lowercase()) || !step.id.chars().all(identifier) || step.id == "verify" {
+        wrong(
+            format!("{at}.id"),
+            vec![format!(
+                "`{}` is not an id: expected a small letter, then small letters, digits and `_`; not `verify`",
+                step.id
+            )],
+        );
+    }
+    let acts = check_tool(&step.tool, &step.args, tools, &format!("{at}."), &mut wrong);
+    let world = if acts { World::Acting } else { World::Whole };
+    for (name, value) in &step.args {
+        wrong(format!("{at}.args.{name}"), check_texts(value, world, earlier));
+    }
+    if let Some(when) = &step.when {
+        wrong(format!("{at}.when"), check_expression(when, World::Whole, earlier, &[]));
+    }
+    if step.reason.trim().is_empty() {
+        wrong(format!("{at}.reason"), vec!["expected why this step is done".to_owned()]);
+    }
+    wrong(
+        format!("{at}.reason"),
+        check_texts(&Json::String(step.reason.clone()), World::Whole, earlier),
+    );
+}
+
+/// May the tool change something? An unknown one may.
+fn check_tool(
+    tool: &str,
+    args: &BTreeMap<String, Json>,
+    tools: &ToolShapes,
+    at: &str,
+    wrong: &mut impl FnMut(String, Vec<String>),
+) -> bool {
+    let Some(shape) = tools.get(tool) else {
+        let known: Vec<_> = tools.keys().map(String::as_str).collect();
+        wrong(
+            format!("{at}tool"),
+            vec![format!("tool `{tool}` does not exist: expected one of {}", known.join(", "))],
+        );
+        return true;
+    };
+    let known: Vec<_> = shape.arguments.iter().map(String::as_str).collect();
+    for name in args.keys().filter(|name| !shape.arguments.contains(*name)) {
+        wrong(
+            format!("{at}args.{name}"),
+            vec![format!("{tool} has no argument `{name}`: expected {}", known.join(", "))],
+        );
+    }
+    shape.acts
+}
+
+fn check_verify(verify: &VerifyFile, steps: &BTreeSet<&str>, tools: &ToolShapes, problems: &mut Vec<Problem>) -> Option<chrono::Duration> {
+    let mut wrong = |path: String, messages: Vec<String>| problems.extend(messages.into_iter().map(|m| Problem::new(path.clone(), m)));
+    if check_tool(&verify.tool, &verify.args, tools, "verify.", &mut wrong) && tools.contains_key(&verify.tool) {
+        wrong(
+            "verify.tool".to_owned(),
+            vec![format!("{} can change something: a fix is verified by reading", verify.tool)],
+        );
+    }
+    for (name, value) in &verify.args {
+        wrong(format!("verify.args.{name}"), check_texts(value, World::Whole, steps));
+    }
+    if let Some(when) = &verify.when {
+        wrong("verify.when".to_owned(), check_expression(when, World::Whole, steps, &[]));
+    }
+    wrong(
+        "verify.expect".to_owned(),
+        check_expression(&verify.expect, World::Whole, steps, &["ok", "output"]),
+    );
+    let within = duration(&verify.within);
+    if within.is_none() {
+        let message = format!(
+            "`{}` is not a duration: expected 30s, 5m, 1m30s or the like, more than nothing and at most a day",
+            verify.within
+        );
+        wrong("verify.within".to_owned(), vec![message]);
+    }
+    within
+}
+
+/// Prometheus' way to write a duration, in whole hours, minutes and seconds.
+fn duration(text: &str) -> Option<chrono::Duration> {
+    let (mut seconds, mut rest) = (0_i64, text.trim());
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit = match rest[digits..].chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+    }
+    (1..=86_400).contains(&seconds).then(|| chrono::Duration::seconds(seconds))
+}
