@@ -1,0 +1,6 @@
+//! Floor 2: the only code that talks to other systems. Wire types stop here; nothing here decides anything.
+
+pub mod email;
+pub mod http;
+pub mod pagerduty;
+pub mod slack;
