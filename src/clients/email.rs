@@ -93,8 +93,7 @@ fn transport(url: &SecretString, login: Option<(&str, &SecretString)>) -> Result
         builder = builder.credentials(Credentials::new(user.to_owned(), password.expose_secret().to_owned()));
     }
     let secret = login.is_some() || !url.username().is_empty();
-    let loopback = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if secret && !loopback && url.scheme() == "smtp" {
+    if secret && !http::is_loopback(&url) && url.scheme() == "smtp" {
         let tls = TlsParameters::new(host.to_owned()).map_err(EmailSetupError::Tls)?;
         builder = builder.tls(Tls::Required(tls));
     }

@@ -1,7 +1,8 @@
 //! The one constructor of HTTP clients: a TLS provider is there before the first handshake, every call has a timeout, and
 //! no redirect is followed (credentials go where the configuration says and nowhere else).
 
-use std::{sync::Once, time::Duration};
+use reqwest::Url;
+use std::{net::IpAddr, sync::Once, time::Duration};
 
 #[derive(Debug, thiserror::Error)]
 #[error("build an HTTP client")]
@@ -30,4 +31,35 @@ pub fn install_tls() {
         // An error means that somebody installed one before: as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+/// An address that a secret may be sent to: https anywhere, plain http on loopback only.
+pub fn safe_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let safe = match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(&url),
+        _ => false,
+    };
+    safe.then_some(url)
+}
+
+pub fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_sent_in_the_clear_to_another_machine() {
+        for good in ["https://slack.com/api", "http://127.0.0.1:9/api", "http://localhost:9/api", "http://[::1]:9/api"] {
+            assert!(safe_url(good).is_some(), "{good}");
+        }
+        for bad in ["http://slack.com/api", "http://127.0.0.1.evil.example/", "ftp://slack.com", "slack.com/api", ""] {
+            assert!(safe_url(bad).is_none(), "{bad}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ const MAX_DETAILS: usize = 400 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PagerDutySetupError {
-    #[error("`{0}` is not an address for PagerDuty: expected {API_URL}")]
+    #[error("`{0}` is not an address for PagerDuty: expected {API_URL} (plain http only on loopback)")]
     Url(String),
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -56,10 +56,7 @@ pub struct PagerDuty {
 impl PagerDuty {
     pub fn new(api_url: &str, routing_key: SecretString) -> Result<Self, PagerDutySetupError> {
         let wrong = || PagerDutySetupError::Url(api_url.to_owned());
-        let base = Url::parse(api_url).map_err(|_| wrong())?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(wrong());
-        }
+        let base = http::safe_url(api_url).ok_or_else(wrong)?;
         let url = base.join("/v2/enqueue").map_err(|_| wrong())?;
         Ok(Self {
             http: http::client(TIMEOUT)?,

@@ -48,7 +48,7 @@ pub struct SlackClient {
 
 impl SlackClient {
     pub fn new(api_url: &str, bot_token: SecretString) -> Result<Self, SlackSetupError> {
-        let api_url = check_url(api_url)?;
+        let api_url = http::safe_url(api_url).ok_or_else(|| SlackSetupError::Url(api_url.to_owned()))?;
         let connector = SlackClientHyperConnector::with_connector(https(&api_url)?);
         Ok(Self {
             morphism: Morphism::new(connector.with_slack_api_url(api_url.as_str().trim_end_matches('/'))),
@@ -117,24 +117,6 @@ fn token(secret: &SecretString) -> SlackApiToken {
     SlackApiToken::new(SlackApiTokenValue(secret.expose_secret().to_owned()))
 }
 
-/// Plain http would show the token to the network: loopback only.
-fn check_url(text: &str) -> Result<Url, SlackSetupError> {
-    let url = Url::parse(text).map_err(|_| SlackSetupError::Url(text.to_owned()))?;
-    let loopback = match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback()),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        _ => Err(SlackSetupError::Url(text.to_owned())),
-    }
-}
-
 type Https = hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>;
 
 /// TLS with the system's roots; a machine without any may still talk to a loopback address.
@@ -154,16 +136,6 @@ fn https(api_url: &Url) -> Result<Https, SlackSetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_is_never_sent_in_the_clear_to_another_machine() {
-        for good in ["https://slack.com/api", "http://127.0.0.1:9/api", "http://localhost:9/api", "http://[::1]:9/api"] {
-            assert!(check_url(good).is_ok(), "{good}");
-        }
-        for bad in ["http://slack.com/api", "http://127.0.0.1.evil.example/", "ftp://slack.com", "slack.com/api", ""] {
-            assert!(check_url(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_click_is_answered_at_slack_and_nowhere_else() {
