@@ -102,8 +102,16 @@ fn transport(url: &SecretString, login: Option<(&str, &SecretString)>) -> Result
 
 /// A line break in a header would begin another header.
 fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SUBJECT).collect();
-    if text.chars().nth(MAX_SUBJECT).is_some() { line + "…" } else { line }
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_SUBJECT)
+        .collect();
+    if text.chars().nth(MAX_SUBJECT).is_some() {
+        line + "…"
+    } else {
+        line
+    }
 }
 
 /// What an operator can put right (a login, a relay that refuses us) is tried again slowly.
@@ -136,7 +144,11 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _guard = runtime.enter();
         assert_eq!(new("smtp://127.0.0.1:25", "a@example.org", &["b@example.org"]), None);
-        assert!(new("http://mail", "a@example.org", &["b@example.org"]).unwrap().contains("smtp://HOST:PORT"));
+        assert!(
+            new("http://mail", "a@example.org", &["b@example.org"])
+                .unwrap()
+                .contains("smtp://HOST:PORT")
+        );
         assert!(new("smtp://127.0.0.1:25", "a", &["b@example.org"]).unwrap().contains("`a`"));
         assert!(new("smtp://127.0.0.1:25", "a@example.org", &[]).unwrap().contains("recipient"));
     }

@@ -65,7 +65,8 @@ pub fn verify(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time
     let claimed = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok());
     let mac = mac(secret, timestamp, body)?;
     // `verify_slice` compares in constant time.
-    mac.verify_slice(&claimed.ok_or(SignatureError::Wrong)?).map_err(|_| SignatureError::Wrong)?;
+    mac.verify_slice(&claimed.ok_or(SignatureError::Wrong)?)
+        .map_err(|_| SignatureError::Wrong)?;
     let at: i64 = timestamp.parse().map_err(|_| SignatureError::Timestamp)?;
     match now.timestamp().abs_diff(at) {
         away if away > WINDOW => Err(SignatureError::Stale(away)),
@@ -137,14 +138,29 @@ mod tests {
         verify(&secret, &good, BODY.as_bytes(), at(0)).unwrap();
 
         let tampered = BODY.replace("roadrunner", "coyote");
-        assert!(matches!(verify(&secret, &good, tampered.as_bytes(), at(0)), Err(SignatureError::Wrong)));
-        assert!(matches!(verify(&SecretString::from("other"), &good, BODY.as_bytes(), at(0)), Err(SignatureError::Wrong)));
-        assert!(matches!(verify(&SecretString::from(""), &good, BODY.as_bytes(), at(0)), Err(SignatureError::NoSecret)));
+        assert!(matches!(
+            verify(&secret, &good, tampered.as_bytes(), at(0)),
+            Err(SignatureError::Wrong)
+        ));
+        assert!(matches!(
+            verify(&SecretString::from("other"), &good, BODY.as_bytes(), at(0)),
+            Err(SignatureError::Wrong)
+        ));
+        assert!(matches!(
+            verify(&SecretString::from(""), &good, BODY.as_bytes(), at(0)),
+            Err(SignatureError::NoSecret)
+        ));
         for forged in ["v0=", "v0=zz", "v1=a2", &KNOWN[3..], &KNOWN[..40], ""] {
             let forged = headers("1531420618", forged);
-            assert!(matches!(verify(&secret, &forged, BODY.as_bytes(), at(0)), Err(SignatureError::Wrong)));
+            assert!(matches!(
+                verify(&secret, &forged, BODY.as_bytes(), at(0)),
+                Err(SignatureError::Wrong)
+            ));
         }
-        assert!(matches!(verify(&secret, &HeaderMap::new(), BODY.as_bytes(), at(0)), Err(SignatureError::Header(_))));
+        assert!(matches!(
+            verify(&secret, &HeaderMap::new(), BODY.as_bytes(), at(0)),
+            Err(SignatureError::Header(_))
+        ));
     }
 
     #[test]
@@ -155,7 +171,10 @@ mod tests {
             verify(&secret, &good, BODY.as_bytes(), at(near)).unwrap();
         }
         for far in [-301, 301, 4_000_000] {
-            assert!(matches!(verify(&secret, &good, BODY.as_bytes(), at(far)), Err(SignatureError::Stale(_))));
+            assert!(matches!(
+                verify(&secret, &good, BODY.as_bytes(), at(far)),
+                Err(SignatureError::Stale(_))
+            ));
         }
         let odd = headers("9223372036854775807x", &signature(&secret, "9223372036854775807x", b"").unwrap());
         assert!(matches!(verify(&secret, &odd, b"", at(0)), Err(SignatureError::Timestamp)));

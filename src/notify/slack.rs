@@ -86,11 +86,19 @@ fn ask(incident: &Incident, approval: &Approval) -> Content {
         )),
     });
     if !approval.reasons.is_empty() {
-        let reasons: Vec<_> = approval.reasons.iter().take(8).map(|reason| format!("• {}", inline(reason, MAX_LINE))).collect();
+        let reasons: Vec<_> = approval
+            .reasons
+            .iter()
+            .take(8)
+            .map(|reason| format!("• {}", inline(reason, MAX_LINE)))
+            .collect();
         blocks.push(section(&format!("*A human is asked because*\n{}", reasons.join("\n"))));
     }
     if !approval.action.reason.is_empty() {
-        blocks.push(context(&format!("the planner's words: {}", inline(&approval.action.reason, MAX_LINE))));
+        blocks.push(context(&format!(
+            "the planner's words: {}",
+            inline(&approval.action.reason, MAX_LINE)
+        )));
     }
     blocks.push(buttons(approval, fits));
     blocks.push(context(&format!("expires {}; then it is escalated", date(approval.expires_at))));

@@ -112,7 +112,10 @@ mod tests {
     fn code_is_still_the_same_json_once_slack_has_decoded_it() {
         let value = json!({ "path": "a```b\u{202e}\u{e0001}<!here>&" });
         let shown = code(&value, 3000).unwrap();
-        assert!(!shown.contains('`') && !shown.contains('<') && !shown.contains('\u{202e}'), "{shown}");
+        assert!(
+            !shown.contains('`') && !shown.contains('<') && !shown.contains('\u{202e}'),
+            "{shown}"
+        );
         let decoded = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&decoded).unwrap(), value);
         assert_eq!(code(&value, 10), None);

@@ -58,8 +58,15 @@ impl SlackError {
         };
         match error.code.as_str() {
             "message_not_found" | "thread_not_found" | "cant_update_message" | "edit_window_closed" => Self::Gone { why },
-            "invalid_blocks" | "invalid_blocks_format" | "msg_too_long" | "msg_blocks_too_long" | "no_text" | "invalid_arguments"
-            | "invalid_json" | "json_not_object" | "invalid_metadata_format" => Self::Never { why },
+            "invalid_blocks"
+            | "invalid_blocks_format"
+            | "msg_too_long"
+            | "msg_blocks_too_long"
+            | "no_text"
+            | "invalid_arguments"
+            | "invalid_json"
+            | "json_not_object"
+            | "invalid_metadata_format" => Self::Never { why },
             "ratelimited" | "rate_limited" | "message_limit_exceeded" => Self::later(Some(UNNAMED_LIMIT), why),
             "fatal_error" | "internal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => Self::later(None, why),
             // A token, a scope, a channel: an operator can put it right. An unknown word is treated the same: nothing is lost.
@@ -78,9 +85,7 @@ impl From<SlackClientError> for SlackError {
                 let cause = error.cause.map(|cause| cause.to_string());
                 Self::later(None, format!("no connection: {}", cause.as_deref().unwrap_or("unknown cause")))
             }
-            SlackClientError::ProtocolError(error) => {
-                Self::later(None, format!("answered what is not Slack's JSON: {}", error.json_error))
-            }
+            SlackClientError::ProtocolError(error) => Self::later(None, format!("answered what is not Slack's JSON: {}", error.json_error)),
             // The others do not come from a call; their texts may hold bodies.
             _ => Self::later(None, "the client failed"),
         }
@@ -105,7 +110,13 @@ mod tests {
 
     #[test]
     fn what_an_operator_can_repair_is_tried_again_slowly_and_a_bad_message_never() {
-        for code in ["invalid_auth", "channel_not_found", "missing_scope", "not_in_channel", "a_word_of_tomorrow"] {
+        for code in [
+            "invalid_auth",
+            "channel_not_found",
+            "missing_scope",
+            "not_in_channel",
+            "a_word_of_tomorrow",
+        ] {
             assert!(matches!(of(code), SlackError::Later { after: Some(SLOWLY), .. }), "{code}");
         }
         assert!(matches!(of("internal_error"), SlackError::Later { after: None, .. }));

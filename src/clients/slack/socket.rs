@@ -63,7 +63,12 @@ async fn interaction(
             return Ok(());
         }
     };
-    let on_click = state.read().await.get_user_state::<OnClick>().cloned().ok_or("no door for clicks")?;
+    let on_click = state
+        .read()
+        .await
+        .get_user_state::<OnClick>()
+        .cloned()
+        .ok_or("no door for clicks")?;
     Ok(on_click(click).await?)
 }
 
