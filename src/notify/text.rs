@@ -5,22 +5,23 @@ use std::fmt::Write as _;
 
 pub const MARK: &str = "… (cut)";
 
-/// At most `limit` UTF-16 units after escaping (Slack counts characters; this is never fewer), cut with a mark. Line breaks stay.
+/// At most `limit` UTF-16 units after escaping (Slack counts characters; this is never fewer), cut with a mark. Line breaks stay,
+/// and what follows one is quoted, so that outside text cannot imitate a line of ours.
 pub fn escape(text: &str, limit: usize) -> String {
-    build(text, limit, |c| c == '\n')
+    build(text, limit, "\n> ")
 }
 
-/// The same on one line: a break would let outside text imitate a line of ours.
+/// The same on one line.
 pub fn inline(text: &str, limit: usize) -> String {
-    build(text, limit, |_| false)
+    build(text, limit, " ")
 }
 
-fn build(text: &str, limit: usize, keeps: fn(char) -> bool) -> String {
+fn build(text: &str, limit: usize, line_break: &str) -> String {
     let room = limit.saturating_sub(units(MARK));
     let (mut out, mut length, mut at_room) = (String::new(), 0, 0);
     for c in text.chars() {
         let before = out.len();
-        push(&mut out, c, keeps);
+        push(&mut out, c, line_break);
         length += units(&out[before..]);
         if length <= room {
             at_room = out.len();
@@ -35,13 +36,13 @@ fn build(text: &str, limit: usize, keeps: fn(char) -> bool) -> String {
 }
 
 /// One character, harmless. A backtick becomes its look-alike: three in a row would open or close a code block.
-fn push(out: &mut String, c: char, keeps: fn(char) -> bool) {
+fn push(out: &mut String, c: char, line_break: &str) {
     match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),
         '`' => out.push('ˋ'),
-        c if keeps(c) => out.push(c),
+        '\n' => out.push_str(line_break),
         c if c.is_control() => out.push(' '),
         c if hidden(c) => {}
         c => out.push(c),
@@ -59,7 +60,7 @@ pub fn code(value: &serde_json::Value, limit: usize) -> Option<String> {
                 write!(shown, "\\u{unit:04x}").ok()?;
             }
         } else {
-            push(&mut shown, c, |c| c == '\n');
+            push(&mut shown, c, "\n");
         }
     }
     (units(&shown) <= limit).then_some(shown)
@@ -123,10 +124,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_escapes_and_nothing_grows(text in ".{0,400}", limit in 10usize..300) {
+        fn nothing_escapes_and_nothing_grows(text in "(?s).{0,400}", limit in 10usize..300) {
             let shown = escape(&text, limit);
             prop_assert!(units(&shown) <= limit);
-            prop_assert!(!shown.contains(['<', '>', '`']));
+            let shown = shown.replace("\n> ", "");
+            prop_assert!(!shown.contains(['<', '>', '`', '\n']));
             prop_assert!(!shown.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").contains('&'));
         }
     }
