@@ -2,6 +2,9 @@
 
 pub mod alertmanager;
 pub mod answer;
+pub mod email;
 pub mod fleet;
 pub mod http;
+pub mod pagerduty;
 pub mod prometheus;
+pub mod slack;

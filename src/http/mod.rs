@@ -1,0 +1,3 @@
+//! Floor 6, a door: HTTP. Parses, calls the engine, renders; never acts.
+
+pub mod slack;

@@ -1,0 +1,241 @@
+//! Floor 3: tells humans. Renders one notice for one channel and sends it once; keeping it until it arrived is the outbox's part.
+//! Never decides what is told, and never shows outside text as anything but text.
+
+mod email;
+mod pagerduty;
+mod settings;
+mod slack;
+mod text;
+mod words;
+
+pub use settings::{EmailSettings, PagerDutySettings, SlackSettings};
+
+use crate::clients::email::{Email, EmailError};
+use crate::clients::pagerduty::{PagerDuty, PagerDutyError};
+use crate::clients::slack::{Click, Content, OnClick, Posted, SlackClient, SlackError, SocketMode};
+use crate::domain::{Approval, Channel, Incident, Notice, Problem};
+use std::time::Duration;
+
+/// One notice for one channel, with all that a rendering needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    pub channel: Channel,
+    pub notice: &'a Notice,
+    pub incident: &'a Incident,
+    /// Of `Ask` and `AskClosed`, as it stands now.
+    pub approval: Option<&'a Approval>,
+    /// The incident's root message in Slack, once there is one.
+    pub thread: Option<&'a Posted>,
+    /// The ask's own message in Slack, which `AskClosed` edits.
+    pub message_ts: Option<&'a str>,
+    /// PagerDuty's, one an incident.
+    pub dedup_key: &'a str,
+    /// Where to read more: `paramedic incidents INC-7`.
+    pub console_hint: Option<&'a str>,
+}
+
+/// `slack` is to be kept: a card's is the thread, an ask's is what gets closed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    pub slack: Option<Posted>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    #[error("{why}")]
+    Later { after: Option<Duration>, why: String },
+    #[error("{why}")]
+    Never { why: String },
+}
+
+#[derive(Default)]
+pub struct Notifier {
+    slack: Option<SlackDesk>,
+    pagerduty: Option<PagerDuty>,
+    email: Option<Email>,
+}
+
+struct SlackDesk {
+    client: SlackClient,
+    settings: SlackSettings,
+}
+
+impl Notifier {
+    /// All that is wrong at once. Needs a tokio runtime; calls nobody.
+    pub fn build(
+        slack: Option<&SlackSettings>,
+        pagerduty: Option<&PagerDutySettings>,
+        email: Option<&EmailSettings>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let notifier = Self {
+            slack: slack.and_then(|settings| keep(SlackDesk::build(settings), &mut problems)),
+            pagerduty: pagerduty.and_then(|settings| {
+                let made = PagerDuty::new(&settings.api_url, settings.routing_key.clone());
+                keep(made.map_err(|e| Problem::new("pagerduty.api_url", e.to_string())), &mut problems)
+            }),
+            email: email.and_then(|settings| keep(build_email(settings), &mut problems)),
+        };
+        if problems.is_empty() { Ok(notifier) } else { Err(problems) }
+    }
+
+    /// What is configured.
+    pub fn channels(&self) -> Vec<Channel> {
+        let configured = |channel: &Channel| match channel {
+            Channel::Slack => self.slack.is_some(),
+            Channel::Pagerduty => self.pagerduty.is_some(),
+            Channel::Email => self.email.is_some(),
+        };
+        Channel::ALL.into_iter().filter(configured).collect()
+    }
+
+    /// Sends once. `Never` is for the record and for another channel; `Later` is for the outbox.
+    pub async fn send(&self, message: &Outgoing<'_>) -> Result<Sent, SendError> {
+        match message.channel {
+            Channel::Slack => {
+                let desk = self.slack.as_ref().ok_or_else(|| not_configured(message.channel))?;
+                let posted = desk.send(message).await?;
+                Ok(Sent { slack: Some(posted) })
+            }
+            Channel::Pagerduty => {
+                let client = self.pagerduty.as_ref().ok_or_else(|| not_configured(message.channel))?;
+                pagerduty::send(client, message).await.map(|()| Sent::default())
+            }
+            Channel::Email => {
+                let client = self.email.as_ref().ok_or_else(|| not_configured(message.channel))?;
+                let mail = email::render(message)?;
+                client.send(&mail.subject, &mail.text).await?;
+                Ok(Sent::default())
+            }
+        }
+    }
+
+    /// Tells the user who clicked what came of it; nobody else sees it.
+    pub async fn answer(&self, click: &Click, text: &str) -> Result<(), SendError> {
+        let desk = self.slack.as_ref().ok_or_else(|| not_configured(Channel::Slack))?;
+        let Some(url) = click.response_url.as_deref() else {
+            return Err(SendError::never("the click says nowhere to answer"));
+        };
+        Ok(desk.client.answer(url, &text::escape(text, slack::MAX_TEXT)).await?)
+    }
+
+    /// Listens for clicks where `slack.app_token` is set.
+    pub async fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
+        let desk = self.slack.as_ref()?;
+        let app_token = desk.settings.app_token.as_ref()?;
+        Some(desk.client.socket_mode(app_token, on_click).await)
+    }
+}
+
+impl SlackDesk {
+    fn build(settings: &SlackSettings) -> Result<Self, Problem> {
+        if settings.channel.trim().is_empty() {
+            return Err(Problem::new("slack.channel", "expected a channel's id or #name"));
+        }
+        let client = SlackClient::new(&settings.api_url, settings.bot_token.clone());
+        Ok(Self {
+            client: client.map_err(|error| Problem::new("slack.api_url", with_source(&error)))?,
+            settings: settings.clone(),
+        })
+    }
+
+    async fn send(&self, message: &Outgoing<'_>) -> Result<Posted, SendError> {
+        let content = slack::render(message)?;
+        match message.notice {
+            Notice::Card => self.edit_or_post(message.thread.cloned(), None, &content).await,
+            Notice::AskClosed { .. } => {
+                let place = message.thread.zip(message.message_ts).map(|(thread, ts)| Posted {
+                    channel: thread.channel.clone(),
+                    ts: ts.to_owned(),
+                });
+                self.edit_or_post(place, message.thread, &content).await
+            }
+            _ => self.post(message.thread, &content).await,
+        }
+    }
+
+    /// A message that somebody deleted is posted anew: a human always learns the outcome.
+    async fn edit_or_post(&self, place: Option<Posted>, thread: Option<&Posted>, content: &Content) -> Result<Posted, SendError> {
+        match place {
+            Some(place) => match self.client.update(&place, content).await {
+                Err(SlackError::Gone { .. }) => self.post(thread, content).await,
+                other => Ok(other?),
+            },
+            None => self.post(thread, content).await,
+        }
+    }
+
+    async fn post(&self, thread: Option<&Posted>, content: &Content) -> Result<Posted, SendError> {
+        let Some(root) = thread else {
+            return Ok(self.client.post(&self.settings.channel, None, content).await?);
+        };
+        match self.client.post(&root.channel, Some(&root.ts), content).await {
+            Err(SlackError::Gone { .. }) => Ok(self.client.post(&root.channel, None, content).await?),
+            other => Ok(other?),
+        }
+    }
+}
+
+fn build_email(settings: &EmailSettings) -> Result<Email, Problem> {
+    let login = match (&settings.user, &settings.password) {
+        (Some(user), Some(password)) => Some((user.as_str(), password)),
+        (None, None) => None,
+        _ => return Err(Problem::new("email", "expected both user and password, or neither")),
+    };
+    Email::new(&settings.url, login, &settings.from, &settings.to).map_err(|error| Problem::new("email", with_source(&error)))
+}
+
+fn keep<T>(made: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    made.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn not_configured(channel: Channel) -> SendError {
+    SendError::never(format!("{channel} is not configured"))
+}
+
+impl SendError {
+    fn never(why: impl Into<String>) -> Self {
+        Self::Never { why: why.into() }
+    }
+
+    fn no_form(message: &Outgoing<'_>) -> Self {
+        Self::never(format!("{:?} has no form on {}", message.notice, message.channel))
+    }
+}
+
+impl From<SlackError> for SendError {
+    fn from(error: SlackError) -> Self {
+        let said = error.to_string();
+        match error {
+            SlackError::Later { after, .. } => Self::Later { after, why: said },
+            SlackError::Never { .. } | SlackError::Gone { .. } => Self::Never { why: said },
+        }
+    }
+}
+
+impl From<PagerDutyError> for SendError {
+    fn from(error: PagerDutyError) -> Self {
+        let said = error.to_string();
+        match error {
+            PagerDutyError::Later { after, .. } => Self::Later { after, why: said },
+            PagerDutyError::Never { .. } => Self::Never { why: said },
+        }
+    }
+}
+
+impl From<EmailError> for SendError {
+    fn from(error: EmailError) -> Self {
+        let said = error.to_string();
+        match error {
+            EmailError::Later { after, .. } => Self::Later { after, why: said },
+            EmailError::Never { .. } => Self::Never { why: said },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What an incident looks like in words, the same on every channel. Returns plain text: each channel escapes for itself.
+
+use crate::domain::{AlertStatus, Approval, ApprovalState, Incident, Severity, State, Step, StepEnd, Time};
+
+/// Steps shown on a card; the rest is counted.
+const STEPS: usize = 8;
+
+pub fn state(incident: &Incident) -> String {
+    match incident.state {
+        State::Open => "open, not looked at yet".into(),
+        State::Diagnosing => "being diagnosed".into(),
+        State::AwaitingApproval => match &incident.pending {
+            Some(pending) => format!("waiting for a human's decision on {}", pending.approval),
+            None => "waiting for a human's decision".into(),
+        },
+        State::Mitigating => "being mitigated".into(),
+        State::Verifying => "acted, being verified".into(),
+        State::Resolved => "resolved and verified".into(),
+        State::Escalated => "escalated, a human owns it".into(),
+        State::Closed => "closed without a proven fix".into(),
+    }
+}
+
+pub fn mark(incident: &Incident) -> &'static str {
+    match incident.state {
+        State::Resolved => "🟢",
+        State::Closed => "⚪",
+        State::Escalated => "🔴",
+        State::AwaitingApproval => "🟡",
+        State::Open | State::Diagnosing | State::Mitigating | State::Verifying => "🔵",
+    }
+}
+
+pub fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "ℹ️",
+        Severity::Warning => "⚠️",
+        Severity::Critical => "🚨",
+    }
+}
+
+pub fn level(incident: &Incident) -> String {
+    let meaning = match u8::from(incident.level) {
+        1 => "acts by itself within bounds",
+        2 => "diagnoses and asks",
+        _ => "escalates only",
+    };
+    format!("{} ({meaning})", incident.level)
+}
+
+/// `2 firing, 1 resolved`.
+pub fn alerts(incident: &Incident) -> String {
+    let firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).count();
+    format!("{firing} firing, {} resolved", incident.alerts.len() - firing)
+}
+
+/// What is known last: how it ended, else why it was escalated, else what a planner found.
+pub fn finding(incident: &Incident) -> Option<(&'static str, &str)> {
+    let known = [
+        ("Outcome", &incident.outcome),
+        ("Escalated", &incident.escalated),
+        ("Finding", &incident.finding),
+    ];
+    known.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)))
+}
+
+/// The last steps, a line each, and how many came before them.
+pub fn steps(incident: &Incident) -> (usize, Vec<String>) {
+    let earlier = incident.steps.len().saturating_sub(STEPS);
+    (earlier, incident.steps[earlier..].iter().map(step).collect())
+}
+
+fn step(step: &Step) -> String {
+    let what = match &step.action {
+        Some(action) => action.summary(),
+        None => format!("{} {}", step.proposal.tool, step.proposal.arguments),
+    };
+    let (mark, said) = match &step.end {
+        StepEnd::Asked => ("⏳", "asked".to_owned()),
+        StepEnd::Started => ("▶️", "under way".to_owned()),
+        StepEnd::Denied => ("⛔", "denied".to_owned()),
+        StepEnd::RefusedBy(by) => ("⛔", format!("denied by {by}")),
+        StepEnd::Expired => ("⌛", "nobody decided in time".to_owned()),
+        StepEnd::Void(why) => ("∅", format!("void: {why}")),
+        StepEnd::Finished(outcome) if outcome.ok => ("✅", outcome.said.clone()),
+        StepEnd::Finished(outcome) => ("❌", outcome.said.clone()),
+        StepEnd::InDoubt => ("❓", "in doubt: nothing can tell whether it happened".to_owned()),
+    };
+    let what: String = what.chars().take(120).collect();
+    format!("{mark} {what}: {said}")
+}
+
+/// What became of a question; None while it still waits.
+pub fn decision(approval: &Approval) -> Option<(String, Option<Time>)> {
+    match &approval.state {
+        ApprovalState::Asked => None,
+        ApprovalState::Granted { by, at } => Some((format!("approved by {by}"), Some(*at))),
+        // `at` is when it was spent; the decision came before.
+        ApprovalState::Used { by, .. } => Some((format!("approved by {by}, and done"), None)),
+        ApprovalState::Denied { by, at } => Some((format!("denied by {by}"), Some(*at))),
+        ApprovalState::Expired { at } => Some(("expired: nobody decided in time".into(), Some(*at))),
+        ApprovalState::Void { why, at } => Some((format!("void: {why}"), Some(*at))),
+    }
+}
+
+pub fn time(at: Time) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

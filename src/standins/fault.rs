@@ -1,0 +1,46 @@
+//! A peer's bad days, told beforehand: the next answers, in order, then normal again.
+
+use axum::http::{HeaderName, StatusCode, header::RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use std::{collections::VecDeque, sync::Mutex};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers this status, such as 500.
+    Status(u16),
+    /// 429, with this many seconds in `Retry-After`.
+    TooMany(u64),
+    /// Does what was asked, then fails to say so: 500 after the effect.
+    DoneButLost,
+}
+
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<VecDeque<Fault>>);
+
+impl Faults {
+    /// The next `times` requests meet it.
+    pub fn plan(&self, fault: Fault, times: usize) {
+        super::serve::lock(&self.0).extend(std::iter::repeat_n(fault, times));
+    }
+
+    pub(super) fn next(&self) -> Option<Fault> {
+        super::serve::lock(&self.0).pop_front()
+    }
+}
+
+impl Fault {
+    /// The answer; `body` is what the peer writes with a 429.
+    pub(super) fn answer(self, body: &'static str) -> Response {
+        const JSON: (HeaderName, &str) = (axum::http::header::CONTENT_TYPE, "application/json");
+        match self {
+            Self::TooMany(after) => {
+                let headers = [(RETRY_AFTER, after.to_string()), (JSON.0, JSON.1.to_owned())];
+                (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
+            }
+            Self::Status(code) => StatusCode::from_u16(code)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+                .into_response(),
+            Self::DoneButLost => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
