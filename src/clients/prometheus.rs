@@ -48,7 +48,7 @@ struct ResultSet {
     result: Value,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Prometheus(Client);
 
 impl Prometheus {

@@ -119,6 +119,10 @@ pub enum Entry {
         opinions: Vec<Opinion>,
         approval: Option<ApprovalId>,
     },
+    /// Allowed, and put off: another incident is remediating the same thing.
+    Waiting {
+        why: String,
+    },
     Finished {
         outcome: Outcome,
     },

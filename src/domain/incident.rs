@@ -397,6 +397,7 @@ impl Incident {
             first_step,
             first_thought,
             over: false,
+            failed: false,
         });
         self.queue.clear();
         self.verifying = None;

@@ -4,7 +4,7 @@ use super::{Engine, step::EngineError};
 use crate::domain::{
     Action, Approval, ApprovalState, Effect, Entry, Incident, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
 };
-use crate::planner::model::ToolSchema;
+use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Ruling, Situation, Usage};
 use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
 use crate::tools::{self, About, Ran, Tool};

@@ -3,7 +3,7 @@
 use super::moves::{Move, Planners, next_move};
 use super::{Engine, notices_for};
 use crate::domain::{AlertStatus, Entry, Incident, IncidentId, PlannerKind};
-use crate::planner::runbook::Next;
+use crate::planner::Next;
 use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
 
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,7 @@ impl Engine {
         match runbook.next(incident) {
             Next::Propose(proposal) => Asked::Gate(Box::new(proposal)),
             Next::Skip { step, why } => Asked::Write(Entry::Skipped { step, why }),
+            Next::Wait { step } => Asked::Write(Entry::PlannerFailed { planner, why: format!("step {step} has no end") }),
             Next::Done { summary } => Asked::Write(Entry::RunEnded { planner, summary }),
             Next::Fail { why } => Asked::Write(Entry::PlannerFailed { planner, why }),
         }

@@ -3,7 +3,8 @@
 
 use super::Engine;
 use crate::domain::{Channel, Entry, Incident, Level, Notice, Severity};
-use crate::notify::{Outgoing, SendError, Sent, Thread};
+use crate::clients::slack::Posted;
+use crate::notify::{Outgoing, SendError, Sent};
 use crate::store::{Letter, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::num::NonZeroU32;
@@ -128,8 +129,9 @@ impl Engine {
             approval = store.approval(id).await?;
             message_ts = store.ask_message(id).await?;
         }
-        let thread = store.thread(letter.incident).await?.map(|(channel, ts)| Thread { channel, ts });
+        let thread = store.thread(letter.incident).await?.map(|(channel, ts)| Posted { channel, ts });
         let dedup_key = format!("paramedic-{}-{}", store.instance(), letter.incident);
+        let hint = format!("paramedic incidents {}", letter.incident);
         let outgoing = Outgoing {
             channel: letter.channel,
             notice: &letter.notice,
@@ -138,6 +140,7 @@ impl Engine {
             thread: thread.as_ref(),
             message_ts: message_ts.as_deref(),
             dedup_key: &dedup_key,
+            console_hint: Some(&hint),
         };
         Ok(self.parts.notifier.send(&outgoing).await)
     }

@@ -3,7 +3,7 @@
 
 use super::{Engine, step::EngineError};
 use crate::domain::{Entry, Incident, PlannerKind, Proposal, Signal, Verifying};
-use crate::planner::runbook::Check;
+use crate::planner::Check;
 use crate::store::{Claim, Wake};
 
 /// How soon to look again while the independent signal is bad, and while only the alert is.
@@ -29,7 +29,7 @@ impl Engine {
         let service = incident.target.service.as_ref()?;
         let arguments = serde_json::json!({ "service": service });
         let proposal = Proposal { tool: "check_service_status".into(), arguments, reason: "verification".into(), step: None, call: None };
-        Some(Check { proposal, expect: "output.active".into(), within: self.parts.settings.verify_within })
+        Some(Check::plain(proposal, "output.active", self.parts.settings.verify_within))
     }
 
     pub(super) async fn verify(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {

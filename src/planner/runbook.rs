@@ -106,6 +106,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// A check that no runbook spelled out. `expect` knows `ok` and `output` only.
+    pub fn plain(proposal: Proposal, expect: &str, within: chrono::Duration) -> Self {
+        let context = Json::Object(Map::new());
+        Self { proposal, expect: expect.to_owned(), within, runbook: "(built in)".to_owned(), context }
+    }
+
     pub fn holds(&self, outcome: &Outcome) -> Result<bool, PlanError> {
         if !outcome.ok {
             return Ok(false);

@@ -67,14 +67,8 @@ impl Store {
             let sql = "UPDATE alerts SET state = 'raised', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
             sqlx::query(sql).bind(incident.0).bind(*id).execute(&mut *transaction).await?;
         }
-        let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
-        sqlx::query(sql)
-            .bind(millis(now))
-            .bind(incident.0)
-            .execute(&mut *transaction)
-            .await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Gives alerts back that an incident took just before it was over: they are raised anew.

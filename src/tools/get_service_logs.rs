@@ -23,8 +23,12 @@ struct Arguments {
     #[serde(default = "hundred")]
     lines: u32,
     /// Only lines of this level or above.
-    #[serde(default)]
+    #[serde(default = "errors")]
     level: LogLevel,
+}
+
+fn errors() -> LogLevel {
+    LogLevel::Error
 }
 
 fn hundred() -> u32 {

@@ -20,10 +20,11 @@ use crate::clients::alertmanager::Alertmanager;
 use crate::clients::fleet::Fleet;
 use crate::clients::prometheus::Prometheus;
 use crate::domain::{Action, Channel, Clock, Effect, Inventory, Notice, Outcome, Proposal, Target, Tier, Time};
+use crate::planner::{ToolShape, ToolShapes};
 use crate::safety::AuthorizedAction;
 use async_trait::async_trait;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What tools reach the world with.
@@ -112,13 +113,17 @@ pub fn find(name: &str) -> Option<&'static dyn Tool> {
     TOOLS.iter().copied().find(|tool| tool.name() == name)
 }
 
-/// Each tool's argument names, for the check of runbooks at load.
-pub fn argument_names() -> BTreeMap<String, BTreeSet<String>> {
-    let names = |tool: &dyn Tool| match tool.schema().pointer("/properties") {
+/// Each tool's argument names and whether it acts, for the check of runbooks at load.
+pub fn shapes() -> ToolShapes {
+    TOOLS.iter().map(|tool| (tool.name().to_owned(), shape(*tool))).collect()
+}
+
+fn shape(tool: &dyn Tool) -> ToolShape {
+    let arguments = match tool.schema().pointer("/properties") {
         Some(Value::Object(properties)) => properties.keys().cloned().collect(),
         _ => BTreeSet::new(),
     };
-    TOOLS.iter().map(|tool| (tool.name().to_owned(), names(*tool))).collect()
+    ToolShape { arguments, acts: tool.tier() > Tier::Observe }
 }
 
 /// Makes an action of a proposal; says nothing about permission.

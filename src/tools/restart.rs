@@ -49,27 +49,36 @@ fn failed(name: &ServiceName, error: &crate::clients::fleet::ReachError) -> Outc
     }
 }
 
-/// Whether all the services have come up since the restart was started. A service that runs since before was not reached.
+/// Whether all the services have come up since the restart was started, on each of their hosts. One that runs since before was
+/// not reached.
 pub async fn probe_all(services: &[ServiceName], host: Option<&HostName>, started_at: Time, bench: &Bench) -> Option<Outcome> {
     let mut words = Vec::new();
     let mut all_new = true;
     for name in services {
         let service = bench.inventory.service(name)?;
-        let host = host.filter(|host| service.hosts.contains(host));
-        let status = bench.fleet.status(service, host).await.ok()?;
-        // Whole seconds on the host's clock against milliseconds on ours.
-        let since = status.since.filter(|since| *since + chrono::Duration::seconds(1) >= started_at);
-        all_new &= status.active && since.is_some();
-        words.push(match since {
-            Some(since) if status.active => format!("{name} came up at {since}, after the restart was started"),
-            _ if status.active => format!("{name} runs since before: it was not restarted"),
-            _ => format!("{name} is {}: it was not restarted, or did not come up", status.state),
-        });
+        let named = host.filter(|host| service.hosts.contains(host));
+        let places: Vec<Option<&HostName>> = match (named, service.hosts.is_empty()) {
+            (Some(host), _) => vec![Some(host)],
+            (None, true) => vec![None],
+            (None, false) => service.hosts.iter().map(Some).collect(),
+        };
+        for place in places {
+            let status = bench.fleet.status(service, place).await.ok()?;
+            let (new, said) = came_up(name, &status, started_at);
+            all_new &= new;
+            words.push(said);
+        }
     }
     let output = json!({ "probed": true, "active": all_new });
-    Some(Outcome {
-        ok: all_new,
-        said: words.join("; "),
-        output,
-    })
+    Some(Outcome { ok: all_new, said: words.join("; "), output })
+}
+
+fn came_up(name: &ServiceName, status: &ServiceStatus, started_at: Time) -> (bool, String) {
+    // Whole seconds on the host's clock against milliseconds on ours.
+    let since = status.since.filter(|since| *since + chrono::Duration::seconds(1) >= started_at);
+    match (status.active, since) {
+        (true, Some(_)) => (true, format!("{name} came up after the restart was started")),
+        (true, None) => (false, format!("{name} runs since before: it was not restarted")),
+        (false, _) => (false, format!("{name} is {}: it was not restarted, or did not come up", status.state)),
+    }
 }
