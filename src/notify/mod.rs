@@ -119,11 +119,11 @@ impl Notifier {
         Ok(desk.client.answer(url, &text::escape(text, slack::MAX_TEXT)).await?)
     }
 
-    /// Listens for clicks where `slack.app_token` is set.
-    pub async fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
+    /// Listens for clicks, in the background, where `slack.app_token` is set.
+    pub fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
         let desk = self.slack.as_ref()?;
         let app_token = desk.settings.app_token.as_ref()?;
-        Some(desk.client.socket_mode(app_token, on_click).await)
+        Some(desk.client.socket_mode(app_token, on_click))
     }
 }
 
