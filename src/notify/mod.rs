@@ -26,7 +26,7 @@ pub struct Outgoing<'a> {
     pub approval: Option<&'a Approval>,
     /// The incident's root message in Slack, once there is one.
     pub thread: Option<&'a Posted>,
-    /// The ask's own message in Slack, which `AskClosed` edits.
+    /// The ask's own message in Slack, which `AskClosed` edits; needs `thread`, which knows the channel's id.
     pub message_ts: Option<&'a str>,
     /// PagerDuty's, one an incident.
     pub dedup_key: &'a str,

@@ -107,6 +107,7 @@ async fn a_mail_arrives_whole_and_hostile_text_adds_no_header() {
     let mail = server.until(PATIENCE, |mails| mails.first().cloned()).await.unwrap();
     assert_eq!((mail.from.as_str(), mail.to.len()), ("paramedic@example.org", 2));
     let headers = mail.headers();
+    assert!(headers.iter().any(|line| line.starts_with("Message-ID: <")), "{headers:#?}");
     assert!(headers.iter().all(|line| !line.to_lowercase().starts_with("bcc")), "{headers:#?}");
     assert!(
         headers.iter().any(|line| line.starts_with("Subject: [paramedic] INC-7 Disk")),

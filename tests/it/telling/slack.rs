@@ -213,6 +213,17 @@ async fn a_rate_limit_is_honoured_a_server_error_is_tried_again_and_a_wrong_toke
 }
 
 #[tokio::test]
+async fn a_message_whose_answer_was_lost_is_tried_again_and_may_be_seen_twice() {
+    let (slack, notifier) = slack().await;
+    slack.faults().plan(Fault::DoneButLost, 1);
+    let incident = latency();
+    let card = outgoing(Channel::Slack, &Notice::Card, &incident);
+    assert!(matches!(notifier.send(&card).await, Err(SendError::Later { .. })));
+    notifier.send(&card).await.unwrap();
+    assert_eq!(slack.messages().len(), 2, "Slack has no key to fold them by");
+}
+
+#[tokio::test]
 async fn a_slack_that_is_not_there_is_tried_again() {
     let gone = SlackStandin::start().await.unwrap();
     let notifier = Notifier::build(Some(&slack_settings(&gone)), None, None).unwrap();
@@ -306,6 +317,7 @@ async fn hostile_text_neither_mentions_nor_links_nor_breaks_out_nor_grows() {
                 .all(|block| block["text"]["text"].as_str().unwrap_or_default().matches("```").count() % 2 == 0)
         );
     }
+    assert!(slack.messages()[1].shown().contains("… 22 more"));
     // A card's lines stay ours: the name of an alert cannot add a state.
     assert_eq!(
         slack.messages()[0]
