@@ -59,7 +59,10 @@ impl Email {
     }
 
     pub async fn send(&self, subject: &str, text: &str) -> Result<(), EmailError> {
-        let mut builder = Message::builder().from(self.from.clone()).subject(one_line(subject));
+        let mut builder = Message::builder()
+            .message_id(None)
+            .from(self.from.clone())
+            .subject(one_line(subject));
         for to in &self.to {
             builder = builder.to(to.clone());
         }

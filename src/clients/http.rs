@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Once, time::Duration};
 pub struct HttpError(#[from] reqwest::Error);
 
 /// A connection that is not there after this long counts as down, however patient the call is.
-const CONNECT: Duration = Duration::from_secs(5);
+pub const CONNECT: Duration = Duration::from_secs(5);
 
 /// `timeout` covers a whole call, the body included.
 #[expect(clippy::disallowed_methods, reason = "this is the constructor that all others are sent to")]

@@ -160,7 +160,7 @@ fn bounded(details: &Value) -> Value {
     if text.len() <= MAX_DETAILS {
         return details.clone();
     }
-    // A quarter in characters: four bytes each at most, and escaping at most doubles what JSON escaped once.
+    // An eighth in characters: each is at most four bytes, and escaping what JSON escaped already at most doubles it.
     json!({ "cut": cut(&text, MAX_DETAILS / 8) })
 }
 

@@ -10,6 +10,7 @@ pub use error::{SlackError, SlackSetupError};
 pub use socket::{OnClick, SocketMode};
 
 use super::http;
+use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -120,20 +121,23 @@ fn token(secret: &SecretString) -> SlackApiToken {
     SlackApiToken::new(SlackApiTokenValue(secret.expose_secret().to_owned()))
 }
 
-type Https = hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>;
+type Https = hyper_rustls::HttpsConnector<HttpConnector>;
 
 /// TLS with the system's roots; a machine without any may still talk to a loopback address.
 fn https(api_url: &Url) -> Result<Https, SlackSetupError> {
     http::install_tls();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(http::CONNECT));
     let builder = hyper_rustls::HttpsConnectorBuilder::new();
     if api_url.scheme() == "https" {
         let builder = builder.with_native_roots().map_err(SlackSetupError::Roots)?;
-        return Ok(builder.https_only().enable_all_versions().build());
+        return Ok(builder.https_only().enable_all_versions().wrap_connector(tcp));
     }
     let no_roots = rustls::ClientConfig::builder()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Ok(builder.with_tls_config(no_roots).https_or_http().enable_http1().build())
+    Ok(builder.with_tls_config(no_roots).https_or_http().enable_http1().wrap_connector(tcp))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::clients::slack::{Click, ClickError};
 use crate::domain::Time;
+use crate::notify::SlackSettings;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hmac::{Hmac, KeyInit, Mac};
@@ -78,6 +79,33 @@ pub fn verify(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time
 pub fn signature(secret: &SecretString, timestamp: &str, body: &[u8]) -> Result<String, SignatureError> {
     let mac = mac(secret, timestamp, body)?;
     Ok(format!("v0={}", hex::encode(mac.finalize().into_bytes())))
+}
+
+/// Why a click does not count; what the user who clicked is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    #[error("you are not on the list of approvers (slack.approvers): nothing was decided")]
+    NoApprover,
+    #[error("this click comes from another workspace: nothing was decided")]
+    OtherTeam,
+    #[error("this click comes from another app: nothing was decided")]
+    OtherApp,
+}
+
+/// A signature proves that Slack sent it; this, that the one who clicked may decide.
+pub fn may_decide(click: &Click, settings: &SlackSettings) -> Result<(), NotAllowed> {
+    let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+    if !fits(&settings.team_id, &click.team) {
+        return Err(NotAllowed::OtherTeam);
+    }
+    if !fits(&settings.app_id, &click.app_id) {
+        return Err(NotAllowed::OtherApp);
+    }
+    if allowed(&click.user_id, &settings.approvers) {
+        Ok(())
+    } else {
+        Err(NotAllowed::NoApprover)
+    }
 }
 
 /// Doubt denies: with no approvers listed, nobody is one.
@@ -189,6 +217,34 @@ mod tests {
             assert!(bad == "payload" || matches!(result, Err(DoorError::Form)), "{bad}: {result:?}");
         }
         assert_eq!(payload(b"payload=%7B%7D").unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_click_counts_from_an_approver_of_the_configured_workspace_and_app() {
+        let payload = serde_json::json!({
+            "type": "block_actions", "user": { "id": "U1" }, "team": { "id": "T1" }, "api_app_id": "A1",
+            "actions": [{ "action_id": "deny", "value": r#"{"approval":"APR-3","digest":"ab"}"# }]
+        });
+        let click = Click::read(&payload).unwrap();
+        let with = |more: serde_json::Value| {
+            let mut settings = serde_json::json!({ "bot_token": "x", "channel": "#ops", "approvers": ["U1"] });
+            settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            may_decide(&click, &serde_json::from_value(settings).unwrap())
+        };
+        assert_eq!(with(serde_json::json!({})), Ok(()));
+        assert_eq!(with(serde_json::json!({ "team_id": "T1", "app_id": "A1" })), Ok(()));
+        assert_eq!(with(serde_json::json!({ "team_id": "T2" })), Err(NotAllowed::OtherTeam));
+        assert_eq!(with(serde_json::json!({ "app_id": "A2" })), Err(NotAllowed::OtherApp));
+        assert_eq!(with(serde_json::json!({ "approvers": ["U2"] })), Err(NotAllowed::NoApprover));
+        let teamless = Click {
+            team: None,
+            ..click.clone()
+        };
+        let settings = serde_json::json!({ "bot_token": "x", "channel": "#ops", "approvers": ["U1"], "team_id": "T1" });
+        assert_eq!(
+            may_decide(&teamless, &serde_json::from_value(settings).unwrap()),
+            Err(NotAllowed::OtherTeam)
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Outgoing<'a> {
     pub approval: Option<&'a Approval>,
     /// The incident's root message in Slack, once there is one.
     pub thread: Option<&'a Posted>,
-    /// The ask's own message in Slack, which `AskClosed` edits.
+    /// The ask's own message in Slack, which `AskClosed` edits; needs `thread`, which knows the channel's id.
     pub message_ts: Option<&'a str>,
     /// PagerDuty's, one an incident.
     pub dedup_key: &'a str,
@@ -119,11 +119,11 @@ impl Notifier {
         Ok(desk.client.answer(url, &text::escape(text, slack::MAX_TEXT)).await?)
     }
 
-    /// Listens for clicks where `slack.app_token` is set.
-    pub async fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
+    /// Listens for clicks, in the background, where `slack.app_token` is set.
+    pub fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
         let desk = self.slack.as_ref()?;
         let app_token = desk.settings.app_token.as_ref()?;
-        Some(desk.client.socket_mode(app_token, on_click).await)
+        Some(desk.client.socket_mode(app_token, on_click))
     }
 }
 

@@ -15,6 +15,11 @@ pub struct SlackSettings {
     /// Slack user ids that may decide. Empty: nobody may.
     #[serde(default)]
     pub approvers: Vec<String>,
+    /// The workspace and the app that clicks must come from, where they are set (`T…`, `A…`).
+    #[serde(default)]
+    pub team_id: Option<String>,
+    #[serde(default)]
+    pub app_id: Option<String>,
     /// For clicks over HTTP.
     #[serde(default)]
     pub signing_secret: Option<SecretString>,

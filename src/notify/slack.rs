@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 /// Slack's limit for the text of a block, less what our own words around it take.
 pub const MAX_TEXT: usize = 2900;
 const MAX_LINE: usize = 300;
+/// Reasons shown on an ask; the rest is counted.
+const REASONS: usize = 8;
 
 pub fn render(message: &Outgoing<'_>) -> Result<Content, SendError> {
     match message.notice {
@@ -86,12 +88,15 @@ fn ask(incident: &Incident, approval: &Approval) -> Content {
         )),
     });
     if !approval.reasons.is_empty() {
-        let reasons: Vec<_> = approval
+        let lines = approval
             .reasons
             .iter()
-            .take(8)
-            .map(|reason| format!("• {}", inline(reason, MAX_LINE)))
-            .collect();
+            .take(REASONS)
+            .map(|reason| format!("• {}", inline(reason, MAX_LINE)));
+        let mut reasons: Vec<_> = lines.collect();
+        if let Some(more @ 1..) = approval.reasons.len().checked_sub(REASONS) {
+            reasons.push(format!("… {more} more"));
+        }
         blocks.push(section(&format!("*A human is asked because*\n{}", reasons.join("\n"))));
     }
     if !approval.action.reason.is_empty() {

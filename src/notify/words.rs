@@ -86,8 +86,7 @@ fn step(step: &Step) -> String {
         StepEnd::Finished(outcome) => ("❌", outcome.said.clone()),
         StepEnd::InDoubt => ("❓", "in doubt: nothing can tell whether it happened".to_owned()),
     };
-    let what: String = what.chars().take(120).collect();
-    format!("{mark} {what}: {said}")
+    format!("{mark} {}: {said}", super::text::plain(&what, 120))
 }
 
 /// What became of a question; None while it still waits.
