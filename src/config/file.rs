@@ -1,0 +1,224 @@
+//! `paramedic.yaml`: its keys, their defaults, and the flags and variables over them.
+
+use super::Complaint;
+use super::document::Document;
+use crate::domain::{Mode, PlannerKind};
+use crate::engine::Settings;
+use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
+use crate::planner::LlmSettings;
+use crate::safety::Limits;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What stands on the command line or in the environment and wins over the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Overrides {
+    /// Address and port to listen on.
+    #[arg(long, env = "PARAMEDIC_LISTEN")]
+    pub listen: Option<String>,
+    /// sqlite://FILE
+    #[arg(long, env = "PARAMEDIC_DATABASE_URL")]
+    pub database_url: Option<String>,
+    /// auto, review or disabled.
+    #[arg(long, env = "PARAMEDIC_MODE")]
+    pub mode: Option<String>,
+    /// An OpenAI-compatible endpoint, such as http://localhost:11434/v1
+    #[arg(long, env = "PARAMEDIC_LLM_URL")]
+    pub llm_url: Option<String>,
+    #[arg(long, env = "PARAMEDIC_LLM_MODEL")]
+    pub llm_model: Option<String>,
+    #[arg(long, env = "PARAMEDIC_LLM_API_KEY", hide_env_values = true)]
+    pub llm_api_key: Option<String>,
+}
+
+impl Overrides {
+    fn apply(&self, document: &mut Document) {
+        let over: [(&[&str], &Option<String>); 6] = [
+            (&["server", "listen"], &self.listen),
+            (&["store", "url"], &self.database_url),
+            (&["mode"], &self.mode),
+            (&["llm", "base_url"], &self.llm_url),
+            (&["llm", "model"], &self.llm_model),
+            (&["llm", "api_key"], &self.llm_api_key),
+        ];
+        for (path, value) in over {
+            if let Some(value) = value {
+                document.set(path, value);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MainFile {
+    #[serde(default)]
+    pub server: Server,
+    #[serde(default)]
+    pub store: StoreKeys,
+    #[serde(default)]
+    pub mode: Mode,
+    #[serde(default)]
+    pub planner: PlannerKeys,
+    #[serde(default)]
+    pub approvals: ApprovalKeys,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub llm: Option<LlmSettings>,
+    #[serde(default)]
+    pub slack: Option<SlackSettings>,
+    #[serde(default)]
+    pub pagerduty: Option<PagerDutySettings>,
+    #[serde(default)]
+    pub email: Option<EmailSettings>,
+    #[serde(default)]
+    pub prometheus: Option<Peer>,
+    #[serde(default)]
+    pub alertmanager: Option<Peer>,
+    /// Pid files and logs of process services, control sockets of SSH.
+    #[serde(default = "run_dir")]
+    pub run_dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    #[serde(default = "listen")]
+    pub listen: SocketAddr,
+    #[serde(default)]
+    pub webhook_token: Option<secrecy::SecretString>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreKeys {
+    #[serde(default = "store_url")]
+    pub url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannerKeys {
+    #[serde(default = "runbook")]
+    pub first: PlannerKind,
+    /// Proposals and model answers an incident may use up: 25 at most.
+    #[serde(default = "steps")]
+    pub steps: usize,
+    /// Incidents worked on at once.
+    #[serde(default = "workers")]
+    pub workers: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalKeys {
+    #[serde(default = "expiry")]
+    pub expire_seconds: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    pub url: String,
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), 9911)
+}
+
+fn store_url() -> String {
+    "sqlite://data/paramedic.db".to_owned()
+}
+
+fn run_dir() -> PathBuf {
+    PathBuf::from("data/run")
+}
+
+fn runbook() -> PlannerKind {
+    Settings::default().first
+}
+
+fn steps() -> usize {
+    Settings::default().steps
+}
+
+fn workers() -> usize {
+    Settings::default().workers
+}
+
+fn expiry() -> i64 {
+    Settings::default().approval_expires.num_seconds()
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: listen(), webhook_token: None }
+    }
+}
+
+impl Default for StoreKeys {
+    fn default() -> Self {
+        Self { url: store_url() }
+    }
+}
+
+impl Default for PlannerKeys {
+    fn default() -> Self {
+        Self { first: runbook(), steps: steps(), workers: workers() }
+    }
+}
+
+impl Default for ApprovalKeys {
+    fn default() -> Self {
+        Self { expire_seconds: expiry() }
+    }
+}
+
+impl MainFile {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            workers: self.planner.workers,
+            steps: self.planner.steps,
+            first: self.planner.first,
+            mode: self.mode,
+            approval_expires: chrono::Duration::seconds(self.approvals.expire_seconds),
+            storm_services: self.limits.brake_services,
+            ..Settings::default()
+        }
+    }
+}
+
+pub fn read(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<MainFile> {
+    let mut document = Document::open(path, complaints)?;
+    document.expand(environment, complaints);
+    overrides.apply(&mut document);
+    let file: MainFile = document.read(complaints)?;
+    let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
+    for (name, most) in file.limits.loosened() {
+        complain(&format!("limits.{name}"), format!("bounds may be tightened, never loosened: expected at most {most}"));
+    }
+    if !(1..=25).contains(&file.planner.steps) {
+        complain("planner.steps", "expected 1 to 25".into());
+    }
+    if !(1..=64).contains(&file.planner.workers) {
+        complain("planner.workers", "expected 1 to 64".into());
+    }
+    if !(5..=86_400).contains(&file.approvals.expire_seconds) {
+        complain("approvals.expire_seconds", "expected 5 to 86400".into());
+    }
+    if !file.store.url.starts_with("sqlite://") {
+        complain("store.url", "expected sqlite:///absolute/file.db or sqlite://relative/file.db".into());
+    }
+    let peers = [("prometheus.url", file.prometheus.as_ref()), ("alertmanager.url", file.alertmanager.as_ref())];
+    for (path, peer) in peers {
+        if peer.is_some_and(|peer| !peer.url.starts_with("http://") && !peer.url.starts_with("https://")) {
+            complain(path, "expected http:// or https:// and a host".into());
+        }
+    }
+    if file.slack.as_ref().is_some_and(|slack| slack.signing_secret.is_none() && slack.app_token.is_none()) {
+        complain("slack", "expected signing_secret (clicks over HTTP) or app_token (Socket Mode): without either nobody can decide in Slack".into());
+    }
+    Some(file)
+}

@@ -1,0 +1,158 @@
+//! Floor 7, wiring: the configuration. Reads `paramedic.yaml` and what lies beside it (`services.yaml`, `classifier.yaml`,
+//! `runbooks/`), applies flags and environment, and reports everything that is wrong at once. A configuration that is wrong
+//! anywhere starts nothing.
+
+mod document;
+mod embedded;
+mod file;
+mod secrets;
+
+pub use document::Complaint;
+pub use embedded::{Embedded, unpack};
+pub use file::Overrides;
+
+use crate::classifier::{Rules, RulesFile, Targets};
+use crate::domain::{Inventory, InventoryFile};
+use crate::engine::Settings;
+use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
+use crate::planner::{LlmSettings, Runbook, RunbookFile};
+use crate::safety::Limits;
+use crate::tools;
+use document::Document;
+use secrecy::SecretString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything `serve` needs, checked.
+#[derive(Debug)]
+pub struct Config {
+    pub folder: PathBuf,
+    pub listen: SocketAddr,
+    pub webhook_token: Option<SecretString>,
+    pub store_url: String,
+    pub settings: Settings,
+    pub limits: Limits,
+    pub llm: Option<LlmSettings>,
+    pub slack: Option<SlackSettings>,
+    pub pagerduty: Option<PagerDutySettings>,
+    pub email: Option<EmailSettings>,
+    pub prometheus_url: Option<String>,
+    pub alertmanager_url: Option<String>,
+    /// Pid files and logs of process services; control sockets of SSH.
+    pub run_dir: PathBuf,
+    pub inventory: Inventory,
+    pub targets: Targets,
+    pub rules: Rules,
+    pub runbooks: BTreeMap<String, Runbook>,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file and its neighbours. `environment` answers `${VAR}`.
+    pub fn load(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Complaint>> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let mut complaints = Vec::new();
+        let main = file::read(path, overrides, environment, &mut complaints);
+        let runbooks = read_runbooks(&folder.join("runbooks"), &mut complaints);
+        let rules = read_rules(&folder.join("classifier.yaml"), &runbooks, &mut complaints);
+        let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
+        let (Some(main), Some(rules), Some((inventory, targets)), true) = (main, rules, services, complaints.is_empty()) else {
+            return Err(complaints);
+        };
+        let mut warnings = Vec::new();
+        let listen = loopback_without_token(main.server.listen, main.server.webhook_token.is_some(), &mut warnings);
+        if inventory.services().next().is_none() {
+            warnings.push("the inventory lists no service: nothing will be acted upon".into());
+        }
+        if main.slack.is_none() && main.pagerduty.is_none() && main.email.is_none() {
+            warnings.push("neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into());
+        }
+        let settings = main.settings();
+        Ok(Self {
+            listen,
+            webhook_token: main.server.webhook_token,
+            store_url: main.store.url,
+            settings,
+            limits: main.limits,
+            llm: main.llm,
+            slack: main.slack,
+            pagerduty: main.pagerduty,
+            email: main.email,
+            prometheus_url: main.prometheus.map(|peer| peer.url),
+            alertmanager_url: main.alertmanager.map(|peer| peer.url),
+            run_dir: main.run_dir,
+            inventory,
+            targets,
+            rules,
+            runbooks,
+            warnings,
+            folder,
+        })
+    }
+}
+
+/// The rules and runbooks alone: all that `classify` needs, with the inventory where there is one.
+pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let runbooks = read_runbooks(&folder.join("runbooks"), &mut complaints);
+    match (read_rules(&folder.join("classifier.yaml"), &runbooks, &mut complaints), complaints.is_empty()) {
+        (Some(rules), true) => Ok((rules, runbooks)),
+        _ => Err(complaints),
+    }
+}
+
+fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {
+    if token || listen.ip().is_loopback() {
+        return listen;
+    }
+    let loopback = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), listen.port());
+    warnings.push(format!("server.webhook_token is not set: listening on {loopback} only, not on {listen}"));
+    loopback
+}
+
+fn read_rules(path: &Path, runbooks: &BTreeMap<String, Runbook>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
+    let document = Document::open(path, complaints)?;
+    let file: RulesFile = document.read(complaints)?;
+    let known: BTreeSet<String> = runbooks.keys().cloned().collect();
+    document.check(Rules::build(file, &known), complaints)
+}
+
+fn read_services(path: &Path, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<(Inventory, Targets)> {
+    let mut document = Document::open(path, complaints)?;
+    document.expand(environment, complaints);
+    let file: InventoryFile = document.read(complaints)?;
+    let targets = document.check(Targets::build(&file), complaints);
+    let inventory = document.check(Inventory::build(file), complaints);
+    Some((inventory?, targets?))
+}
+
+fn read_runbooks(folder: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<String, Runbook> {
+    let shapes = tools::shapes();
+    let mut runbooks = BTreeMap::new();
+    let files = match std::fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(e) => {
+            complaints.push(Complaint::of_file(folder, format!("cannot be read ({e}): expected a folder of runbooks")));
+            return runbooks;
+        }
+    };
+    let mut paths: Vec<PathBuf> = files.filter_map(|file| file.ok().map(|file| file.path())).filter(|path| is_yaml(path)).collect();
+    paths.sort();
+    for path in paths {
+        let before = complaints.len();
+        let Some(document) = Document::open(&path, complaints) else { continue };
+        let Some(file) = document.read::<RunbookFile>(complaints) else { continue };
+        let Some(runbook) = document.check(Runbook::build(file, &shapes), complaints) else { continue };
+        let name = runbook.name().to_owned();
+        if complaints.len() == before && runbooks.insert(name.clone(), runbook).is_some() {
+            complaints.push(document.complaint("name", &format!("runbook `{name}` is in another file already")));
+        }
+    }
+    runbooks
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}

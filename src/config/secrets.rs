@@ -1,0 +1,55 @@
+//! `${VAR}` and `KEY_file`: secrets come from the environment or from files, never from the YAML itself.
+
+use super::Complaint;
+use super::document::Document;
+
+/// Keys whose value may be given as `KEY_file`.
+const SECRETS: [&str; 8] = ["webhook_token", "api_key", "bot_token", "signing_secret", "app_token", "routing_key", "password", "url"];
+
+impl Document {
+    /// Replaces `${VAR}` in every text, then reads the `KEY_file`s. `$$` stands for a dollar.
+    pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) {
+        self.each_text(&mut |_, text| expand(text, environment), complaints);
+        self.each_file_key(&|key| SECRETS.contains(&key), complaints);
+    }
+}
+
+fn expand(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
+    if !text.contains('$') {
+        return Ok(None);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some((name, after)) = after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            out.push_str(&environment(name).ok_or_else(|| format!("the environment has no {name}: expected it to be set"))?);
+            rest = after;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    Ok(Some(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    fn environment(name: &str) -> Option<String> {
+        (name == "TOKEN").then(|| "s3cret".to_owned())
+    }
+
+    #[test]
+    fn a_variable_is_replaced_and_an_absent_one_is_named() {
+        assert_eq!(expand("Bearer ${TOKEN}!", &environment).unwrap().unwrap(), "Bearer s3cret!");
+        assert_eq!(expand("$$5 and a$b", &environment).unwrap().unwrap(), "$5 and a$b");
+        assert!(expand("${NOPE}", &environment).unwrap_err().contains("NOPE"));
+        assert_eq!(expand("plain", &environment).unwrap(), None);
+    }
+}
