@@ -1,0 +1,4 @@
+//! Rules, runbooks and the model, as they are shipped.
+
+mod shipped;
+mod stage;
