@@ -328,7 +328,8 @@ mod tests {
             name in prop_oneof![Just("WebDown".to_owned()), Just("DbDown".to_owned()), ".{0,20}"],
             more in proptest::collection::btree_map(prop_oneof![Just(LEVEL_LABEL.to_owned()), Just("severity".to_owned()), ".{0,12}"], ".{0,12}|[0-9]", 0..5),
         ) {
-            let rules = Rules::build(three(), &BTreeSet::new()).unwrap();
+            static RULES: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(|| Rules::build(three(), &BTreeSet::new()).unwrap());
+            let rules = &*RULES;
             let alone = rules.classify_labels(&labels(&[("alertname", &name)]));
             let mut all = more;
             all.insert("alertname".to_owned(), name);

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod email;
 pub mod fleet;
 pub mod http;
+pub mod llm;
 pub mod pagerduty;
 pub mod prometheus;
 pub mod slack;

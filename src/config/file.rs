@@ -5,7 +5,7 @@ use super::document::Document;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
-use crate::planner::LlmSettings;
+use crate::clients::llm::LlmSettings;
 use crate::safety::Limits;
 use serde::Deserialize;
 use std::net::SocketAddr;

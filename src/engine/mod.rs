@@ -74,7 +74,7 @@ pub struct Parts {
     pub checker: SafetyChecker,
     pub own: OwnGround,
     pub bench: Bench,
-    pub notifier: Notifier,
+    pub notifier: Arc<Notifier>,
     pub settings: Settings,
 }
 

@@ -1,6 +1,147 @@
+//! The planner that asks a model. One question a turn, from the incident as it stands; the answer is words and wishes. Whatever the
+//! model says, calls or invents, nothing happens here: the wishes go to the SafetyChecker like anybody's.
+
+use super::prompt::{self, Limits};
+use crate::clients::llm::{Answer, Call, LlmClient, LlmError, LlmSettings, ToolSchema};
 use crate::domain::{Incident, Proposal};
-pub struct ModelPlanner; pub struct ToolSchema { pub name: String, pub description: String, pub parameters: serde_json::Value }
-pub struct Thinking { pub text: String, pub calls: Vec<Proposal>, pub tokens: u64 }
-#[derive(Debug, Clone, serde::Deserialize)] pub struct LlmSettings { pub base_url: String, pub model: String, pub api_key: Option<secrecy::SecretString> }
-#[derive(Debug, thiserror::Error)] #[error("x")] pub struct ModelError;
-impl ModelPlanner { pub async fn think(&self, _: &Incident, _: &[ToolSchema]) -> Result<Thinking, ModelError> { Err(ModelError) } }
+use serde_json::Value as Json;
+
+/// Answers without words and calls, one after the other, before the model is given up.
+const MOST_EMPTY: usize = 2;
+/// Bytes a token, for servers that do not count: a low guess would overspend.
+const BYTES_A_TOKEN: u64 = 4;
+/// Of the model's words that stand as the reason of its calls.
+const REASON_CHARS: usize = 500;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("out of budget: {spent} tokens are spent and the next question takes about {next} more, of {limit} an incident")]
+    Budget { spent: u64, next: u64, limit: u64 },
+    #[error("the conversation has outgrown the limit of {0} bytes")]
+    Prompt(usize),
+    #[error("the model answered {0} times in a row without words and without a call")]
+    Empty(usize),
+    #[error("ask the model")]
+    Llm(#[from] LlmError),
+}
+
+/// A model's answer, to be recorded as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thought {
+    pub text: String,
+    /// In order. Each bears a call id of ours, by which its outcome finds its way back.
+    pub calls: Vec<Proposal>,
+    /// As the server counted, else estimated from the lengths of question and answer.
+    pub tokens: u64,
+    pub estimated: bool,
+}
+
+impl Thought {
+    /// The text is the finding, and the run is done. Without words and calls it is no answer: record it and ask again.
+    pub fn is_final(&self) -> bool {
+        self.calls.is_empty() && !self.text.trim().is_empty()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ModelPlanner {
+    client: LlmClient,
+    limits: Limits,
+    max_tokens: u64,
+}
+
+impl ModelPlanner {
+    pub fn new(settings: &LlmSettings) -> Result<Self, LlmError> {
+        Ok(Self {
+            client: LlmClient::new(settings)?,
+            limits: Limits {
+                output: settings.tool_output_bytes,
+                prompt: settings.prompt_bytes,
+            },
+            max_tokens: settings.max_tokens_per_incident,
+        })
+    }
+
+    /// One turn. Reads nothing but the incident; writes nothing.
+    pub async fn think(&self, incident: &Incident, tools: &[ToolSchema]) -> Result<Thought, ModelError> {
+        let empty = trailing_empty(incident);
+        if empty >= MOST_EMPTY {
+            return Err(ModelError::Empty(empty));
+        }
+        let offered: usize = tools
+            .iter()
+            .map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + 40)
+            .sum();
+        let limits = Limits {
+            prompt: self.limits.prompt.saturating_sub(offered),
+            ..self.limits
+        };
+        let messages = prompt::conversation(incident, limits).ok_or(ModelError::Prompt(self.limits.prompt))?;
+        let asked: usize = offered + messages.iter().map(prompt::size).sum::<usize>();
+        let next = asked as u64 / BYTES_A_TOKEN;
+        if incident.tokens.saturating_add(next) > self.max_tokens {
+            return Err(ModelError::Budget {
+                spent: incident.tokens,
+                next,
+                limit: self.max_tokens,
+            });
+        }
+        let answer = self.client.ask(&messages, tools).await?;
+        Ok(thought(answer, incident.thoughts.len(), asked))
+    }
+}
+
+/// How often the model has just answered nothing, in this run.
+fn trailing_empty(incident: &Incident) -> usize {
+    let first = incident
+        .run
+        .as_ref()
+        .map_or(0, |run| run.first_thought)
+        .min(incident.thoughts.len());
+    let silent = |thought: &&crate::domain::Thought| thought.calls.is_empty() && thought.text.trim().is_empty();
+    incident.thoughts[first..].iter().rev().take_while(silent).count()
+}
+
+fn thought(answer: Answer, turn: usize, asked: usize) -> Thought {
+    let answered = answer.text.len() + answer.calls.iter().map(|call| call.name.len() + weight(call)).sum::<usize>();
+    let estimate = (asked + answered) as u64 / BYTES_A_TOKEN + 1;
+    let reason: String = answer.text.chars().take(REASON_CHARS).collect();
+    let calls = answer.calls.into_iter().enumerate();
+    Thought {
+        calls: calls.map(|(number, call)| proposal(call, turn, number, &reason)).collect(),
+        text: answer.text,
+        tokens: answer.tokens.unwrap_or(estimate),
+        estimated: answer.tokens.is_none(),
+    }
+}
+
+fn weight(call: &Call) -> usize {
+    match &call.arguments {
+        Ok(json) => json.to_string().len(),
+        Err(broken) => broken.text.len(),
+    }
+}
+
+/// Broken arguments stay a text, which no tool accepts: the denial tells the model, and the record shows what it sent.
+fn proposal(call: Call, turn: usize, number: usize, words: &str) -> Proposal {
+    let (arguments, reason) = match call.arguments {
+        Ok(arguments) => {
+            let own = arguments
+                .get("reason")
+                .and_then(Json::as_str)
+                .map(|text| text.chars().take(REASON_CHARS).collect());
+            (arguments, own.unwrap_or_else(|| words.to_owned()))
+        }
+        Err(broken) => (
+            Json::String(broken.text),
+            format!("the model's arguments are unreadable: {}", broken.problem),
+        ),
+    };
+    Proposal {
+        tool: call.name,
+        arguments,
+        reason,
+        step: None,
+        call: Some(prompt::call_id(turn, number)),
+    }
+}

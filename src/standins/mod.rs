@@ -2,6 +2,7 @@
 //! take the real ones would take too. Never part of a running server's way.
 
 mod fault;
+pub mod model;
 mod pagerduty;
 mod serve;
 mod slack;

@@ -1,4 +1,5 @@
 //! Integration tests: one binary, a module a subject, real parts throughout.
 
+mod planning;
 mod reaching;
 mod telling;

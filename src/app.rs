@@ -1,0 +1,151 @@
+//! Floor 7, wiring: a configuration becomes a running server. The only place that knows all the parts.
+
+use crate::clients::alertmanager::Alertmanager;
+use crate::clients::fleet::{self, Fleet};
+use crate::clients::prometheus::Prometheus;
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::engine::{Engine, Parts};
+use crate::http::{self, Access, Doors};
+use crate::notify::Notifier;
+use crate::planner::ModelPlanner;
+use crate::safety::{OwnGround, SafetyChecker};
+use crate::store::{Freeze, Store};
+use crate::tools::Bench;
+use anyhow::{Context as _, anyhow};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long a stop waits for running effects. Longer than any tool may take.
+const DRAIN: Duration = Duration::from_secs(150);
+
+pub struct App {
+    pub engine: Arc<Engine>,
+    pub fleet: Arc<Fleet>,
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl App {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
+        let store = Store::open_server(&config.store_url, freeze).await?;
+        let metrics = metrics_handle()?;
+        let slack = config.slack.clone().map(Arc::new);
+        let access = Arc::new(Access::new(config.webhook_token.clone()));
+        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let notifier = Arc::new(notifier(&config)?);
+        let parts = parts(config, store, clock.clone(), notifier.clone())?;
+        let fleet = parts.bench.fleet.clone();
+        fleet.start_missing().await;
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let engine = Engine::start(parts, &mut tasks, &stop);
+        if let Some(settings) = slack.clone() {
+            tasks.spawn(socket_mode(engine.clone(), notifier.clone(), settings, stop.clone()));
+        }
+        let doors = Doors { engine: engine.clone(), clock, access, slack, notifier, metrics };
+        let closing = stop.clone();
+        tasks.spawn(async move {
+            let served = axum_serve(listener, http::router(doors), closing).await;
+            if let Err(e) = served {
+                tracing::error!(error = %e, "the listener failed");
+            }
+        });
+        Ok(Self { engine, fleet, address, stop, tasks })
+    }
+
+    /// No new steps; running effects finish. True if everything ended in time.
+    pub async fn stop(mut self) -> bool {
+        self.stop.cancel();
+        let drained = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
+        self.engine.store().close().await;
+        drained
+    }
+
+    /// As a crash would: everything ends where it stands.
+    pub async fn kill(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn axum_serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}
+
+fn notifier(config: &Config) -> anyhow::Result<Notifier> {
+    Notifier::build(config.slack.as_ref(), config.pagerduty.as_ref(), config.email.as_ref()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("{}", lines.join("\n"))
+    })
+}
+
+fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Notifier>) -> anyhow::Result<Parts> {
+    let inventory = Arc::new(config.inventory);
+    let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), config.run_dir.join("ssh"), fleet::Limits::default()));
+    let bench = Bench {
+        inventory: inventory.clone(),
+        fleet,
+        prometheus: config.prometheus_url.as_deref().map(Prometheus::new).transpose()?,
+        alertmanager: config.alertmanager_url.as_deref().map(Alertmanager::new).transpose()?,
+        channels: notifier.channels(),
+        clock: clock.clone(),
+    };
+    Ok(Parts {
+        own: own_ground(&store, &config.folder, &config.run_dir),
+        store,
+        clock,
+        inventory,
+        rules: config.rules,
+        targets: config.targets,
+        runbooks: config.runbooks,
+        model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
+        checker: SafetyChecker::new(config.limits),
+        bench,
+        notifier,
+        settings: config.settings,
+    })
+}
+
+/// The ledger's folder, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
+fn own_ground(store: &Store, config: &Path, run_dir: &Path) -> OwnGround {
+    let ledger = store.path().parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let binary = std::env::current_exe().ok();
+    let all = [Some(ledger), Some(config.to_owned()), Some(run_dir.to_owned()), binary];
+    let paths: Vec<PathBuf> = all.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
+    OwnGround { paths }
+}
+
+/// One recorder a process, however many servers it runs.
+fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    match metrics::set_global_recorder(recorder) {
+        Ok(()) => Ok(HANDLE.get_or_init(|| handle).clone()),
+        Err(e) => HANDLE.get().cloned().ok_or_else(|| anyhow!("install the metrics recorder: {e}")),
+    }
+}
+
+/// Listens for clicks over a WebSocket of our own until the server stops; without `slack.app_token` there is none.
+async fn socket_mode(engine: Arc<Engine>, notifier: Arc<Notifier>, settings: Arc<crate::notify::SlackSettings>, stop: CancellationToken) {
+    let listening = {
+        let notifier = notifier.clone();
+        notifier.clone().listen(Arc::new(move |click| {
+            let (engine, notifier, settings) = (engine.clone(), notifier.clone(), settings.clone());
+            Box::pin(async move { http::take_click(&engine, &notifier, &settings, click).await })
+        }))
+    };
+    let Some(socket) = listening else { return };
+    stop.cancelled().await;
+    socket.shutdown().await;
+}

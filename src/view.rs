@@ -1,0 +1,128 @@
+//! How an incident is shown, the same to the API and to the command line. Built from the ledger at each call; nothing is kept.
+
+use crate::domain::{Alert, Incident, IncidentId, Recorded, State, Step, StepEnd, Time, Verdict};
+use crate::store::{Listed, NoticeRow, Store, StoreError};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct IncidentView {
+    pub id: IncidentId,
+    pub state: State,
+    pub level: crate::domain::Level,
+    pub service: Option<String>,
+    pub host: Option<String>,
+    pub alertname: String,
+    pub rule: Option<String>,
+    pub runbook: Option<String>,
+    pub why: String,
+    pub opened_at: Time,
+    pub updated_at: Time,
+    pub closed_at: Option<Time>,
+    /// What it came to, once that is known.
+    pub outcome: Option<String>,
+    pub alerts: Vec<Alert>,
+    pub actions: Vec<ActionView>,
+    pub transcript: Vec<Line>,
+    pub notices: Vec<NoticeRow>,
+}
+
+/// A step: what was proposed, what the SafetyChecker said, what came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionView {
+    pub tool: String,
+    pub arguments: Value,
+    pub verdict: Verdict,
+    /// Of the layers that gave this verdict.
+    pub reasons: Vec<String>,
+    /// succeeded, failed, denied, refused, expired, void, asked, started, in_doubt.
+    pub outcome: &'static str,
+    pub said: String,
+    pub output: Value,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    pub seq: i64,
+    pub at: Time,
+    pub kind: String,
+    pub text: String,
+}
+
+pub async fn list(store: &Store, state: Option<State>, limit: i64) -> Result<Vec<Listed>, StoreError> {
+    store.list(state, limit).await
+}
+
+pub fn state_of(text: &str) -> Result<State, String> {
+    let wanted = text.trim().replace([' ', '-'], "_");
+    let found = State::ALL.into_iter().find(|state| state.as_str() == wanted);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("state: expected one of {}", words.join(", "))
+    })
+}
+
+pub async fn incident(store: &Store, id: IncidentId) -> Result<Option<IncidentView>, StoreError> {
+    let entries = store.entries(id).await?;
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let incident = Incident::replay(id, &entries)?;
+    let notices = store.notices(id).await?;
+    Ok(Some(show(incident, &entries, notices)))
+}
+
+fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> IncidentView {
+    IncidentView {
+        id: incident.id,
+        state: incident.state,
+        level: incident.level,
+        service: incident.target.service.as_ref().map(ToString::to_string),
+        host: incident.target.host.as_ref().map(ToString::to_string),
+        alertname: incident.alertname().to_owned(),
+        rule: incident.rule.clone(),
+        runbook: incident.runbook.clone(),
+        why: incident.why.clone(),
+        opened_at: incident.opened_at,
+        updated_at: incident.updated_at,
+        closed_at: incident.closed_at,
+        outcome: incident.outcome.clone().or_else(|| incident.escalated.clone()),
+        actions: incident.steps.iter().map(action).collect(),
+        transcript: entries.iter().map(line).collect(),
+        alerts: incident.alerts.into_values().collect(),
+        notices,
+    }
+}
+
+fn action(step: &Step) -> ActionView {
+    let verdict = step.opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
+    let (outcome, said, output) = end(&step.end);
+    ActionView {
+        tool: step.proposal.tool.clone(),
+        arguments: step.action.as_ref().map_or_else(|| step.proposal.arguments.clone(), |action| action.arguments.clone()),
+        verdict,
+        reasons: step.opinions.iter().filter(|opinion| opinion.verdict == verdict).map(|opinion| opinion.reason.clone()).collect(),
+        outcome,
+        said,
+        output,
+    }
+}
+
+fn end(end: &StepEnd) -> (&'static str, String, Value) {
+    match end {
+        StepEnd::Asked => ("asked", "waiting for a human".into(), Value::Null),
+        StepEnd::Started => ("started", String::new(), Value::Null),
+        StepEnd::Denied => ("denied", String::new(), Value::Null),
+        StepEnd::RefusedBy(by) => ("refused", format!("by {by}"), Value::Null),
+        StepEnd::Expired => ("expired", "nobody decided in time".into(), Value::Null),
+        StepEnd::Void(why) => ("void", why.clone(), Value::Null),
+        StepEnd::InDoubt => ("in_doubt", "nobody can tell whether it happened".into(), Value::Null),
+        StepEnd::Finished(outcome) => (if outcome.ok { "succeeded" } else { "failed" }, outcome.said.clone(), outcome.output.clone()),
+    }
+}
+
+fn line(recorded: &Recorded) -> Line {
+    let value = serde_json::to_value(&recorded.entry).unwrap_or(Value::Null);
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    Line { seq: recorded.seq, at: recorded.at, kind, text: recorded.entry.to_string() }
+}

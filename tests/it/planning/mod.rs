@@ -1,0 +1,5 @@
+//! Rules, runbooks and the model, as they are shipped.
+
+mod model;
+mod shipped;
+mod stage;
