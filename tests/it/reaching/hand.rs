@@ -290,12 +290,12 @@ async fn an_answer_that_is_not_the_hands_is_shown_and_never_believed() {
         ("true", "no reply; it ended with exit status: 0"),
         ("echo oops >&2; exit 3", "stderr `oops`"),
         (
-            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
+            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
             "version 9: expected 1",
         ),
         (
-            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
-            "of the kind `done`",
+            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
+            "of the kind `lines`",
         ),
         ("/no/such/paramedic hand", "no reply"),
         ("cat /dev/zero", "longer than 4194304 bytes"),
