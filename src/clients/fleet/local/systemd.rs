@@ -165,14 +165,16 @@ fn parse_block(block: &str, unit: &Unit) -> Result<InstanceStatus, ReachError> {
         return Ok(InstanceStatus::missing(unit.as_str(), "not-found", "systemd knows no such unit"));
     }
     let active = value("ActiveState")?;
+    // `reloading` serves; `activating` does not yet.
+    let serves = matches!(active, "active" | "reloading");
+    let since = parse_time(value("ActiveEnterTimestamp")?)?;
     let restarts = values.get("NRestarts").copied().unwrap_or("unknown");
     Ok(InstanceStatus {
         name: unit.as_str().to_owned(),
         exists: true,
-        // `reloading` serves; `activating` does not yet.
-        active: matches!(active, "active" | "reloading"),
+        active: serves,
         state: format!("{active}/{}", value("SubState")?),
-        since: parse_time(value("ActiveEnterTimestamp")?)?,
+        since: since.filter(|_| serves),
         pid: values.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0),
         detail: format!(
             "{load}, result {}, restarts by systemd {restarts}",
@@ -207,8 +209,8 @@ mod tests {
         names.iter().map(|name| Unit::parse(name).unwrap()).collect()
     }
 
-    const TWO: &str = "MainPID=412\nNRestarts=3\nResult=success\nId=api-gateway.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\
-        ActiveEnterTimestamp=Thu 2026-11-19 08:15:02 UTC\n\nMainPID=0\nNRestarts=0\nResult=signal\nId=worker@2.service\nLoadState=loaded\n\
+    const TWO: &str = "MainPID=412\nResult=success\nNRestarts=3\nId=api-gateway.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\
+        ActiveEnterTimestamp=Thu 2026-11-19 08:15:02 UTC\n\nMainPID=0\nResult=signal\nNRestarts=0\nId=worker@2.service\nLoadState=loaded\n\
         ActiveState=failed\nSubState=failed\nActiveEnterTimestamp=\n";
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_systemd_does_not_know_is_missing_and_not_an_error() {
-        let text = "MainPID=0\nNRestarts=0\nResult=success\nId=nope.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nActiveEnterTimestamp=\n";
+        let text = "MainPID=0\nResult=success\nNRestarts=0\nId=nope.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nActiveEnterTimestamp=\n";
         let seen = parse_show(text, &units(&["nope"])).unwrap();
         assert_eq!((seen[0].exists, seen[0].state.as_str()), (false, "not-found"));
     }
