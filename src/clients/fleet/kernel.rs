@@ -59,32 +59,55 @@ pub fn started_at(identity: &Identity) -> Option<Time> {
     Time::from_timestamp(boot + i64::try_from(identity.started / TICKS).ok()?, 0)
 }
 
-/// The group that this process leads, if it is still ours: its leader is the one we started, or is gone and a member carries
-/// our mark (`NAME=value` in its environment).
-pub fn own_group(identity: &Identity, mark: &str) -> Option<Pid> {
-    let group = Pid::from_raw(i32::try_from(identity.pid).ok()?)?;
-    if boot_id().ok()? != identity.boot {
-        return None;
-    }
-    match stat(identity.pid) {
-        Ok(leader) => (leader.started == identity.started).then_some(group),
-        Err(_) => members(identity.pid).any(|pid| carries(pid, mark)).then_some(group),
+/// The group that this process leads, if the process is still there and still the one we started.
+pub fn led_group(identity: &Identity) -> Option<Pid> {
+    // A child's group is never our own, whatever a pid file says.
+    let ours = identity.pid != std::process::id() && boot_id().is_ok_and(|boot| boot == identity.boot);
+    let same = ours && stat(identity.pid).is_ok_and(|leader| leader.started == identity.started);
+    pid(identity.pid).filter(|_| same)
+}
+
+/// Living processes that carry our mark (`NAME=value` in their environment): children whose pid file is gone or was never
+/// written, and what a dead child left behind.
+pub fn marked(mark: &str) -> Vec<Marked> {
+    let carries = |pid| {
+        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| text.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+    };
+    let own = rustix::process::getpgrp();
+    let living = processes().filter_map(|(number, stat)| Some((number, pid(stat.group)?)));
+    let strangers = living.filter(|(_, group)| *group != own);
+    strangers
+        .filter(|(number, _)| carries(*number))
+        .map(|(pid, group)| Marked { pid, group })
+        .collect()
+}
+
+pub struct Marked {
+    pub pid: u32,
+    pub group: Pid,
+}
+
+impl Marked {
+    pub fn leads(&self) -> bool {
+        pid(self.pid) == Some(self.group)
     }
 }
 
 pub fn group_lives(group: Pid) -> bool {
-    members(group.as_raw_nonzero().get() as u32).next().is_some()
+    processes().any(|(_, stat)| pid(stat.group) == Some(group))
 }
 
-/// Living processes of a group.
-fn members(group: u32) -> impl Iterator<Item = u32> {
+/// All living processes; a zombie is none.
+fn processes() -> impl Iterator<Item = (u32, Stat)> {
     let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(move |pid| stat(*pid).is_ok_and(|stat| stat.group == group && stat.lives()))
+    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers
+        .filter_map(|number| Some((number, stat(number).ok()?)))
+        .filter(|(_, stat)| stat.lives())
 }
 
-fn carries(pid: u32, mark: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| text.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
 }
 
 fn stat(pid: u32) -> Result<Stat> {
@@ -125,6 +148,6 @@ mod tests {
         assert!(!is_alive(&Identity { started, ..me.clone() }));
         let boot = "another".to_owned();
         assert!(!is_alive(&Identity { boot, ..me.clone() }));
-        assert!(own_group(&Identity { started, ..me }, "X=y").is_none());
+        assert!(led_group(&Identity { started, ..me }).is_none());
     }
 }

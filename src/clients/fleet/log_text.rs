@@ -40,8 +40,8 @@ fn shorten(line: &str) -> String {
 }
 
 /// Plain text has no levels; the words that loggers use for them do.
-fn fits(line: &str, level: LogLevel) -> bool {
-    const ERROR: [&str; 7] = ["error", "fatal", "panic", "critical", "exception", "emerg", "alert"];
+pub fn fits(line: &str, level: LogLevel) -> bool {
+    const ERROR: [&str; 5] = ["error", "fatal", "panic", "critical", "exception"];
     const WARN: [&str; 1] = ["warn"];
     let says = |words: &[&str]| {
         let lower = line.to_ascii_lowercase();

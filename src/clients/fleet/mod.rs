@@ -240,7 +240,7 @@ impl Fleet {
             Answer::Lines(_) => "lines",
             Answer::Resources(_) => "resources",
             Answer::Cleaned(_) => "cleaned",
-            Answer::Done => "done",
+            Answer::Acted { .. } => "acted",
         };
         ReachError::Protocol {
             place: host.name.to_string(),

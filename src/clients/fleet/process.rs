@@ -5,8 +5,8 @@
 use super::kernel::{self, Identity};
 use super::{InstanceStatus, Limits, LogLevel, ReachError, Restarted, Scaled, ServiceStatus, log_text, scaling};
 use crate::domain::{Reach, Service};
-use rustix::process::{Signal, kill_process_group};
-use std::collections::{BTreeMap, BTreeSet};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ use tokio_util::task::TaskTracker;
 const LOOK: Duration = Duration::from_millis(20);
 /// A child that ends within this was not started.
 const SETTLE: Duration = Duration::from_millis(200);
+/// SIGKILL needs no more, unless the kernel itself is stuck.
+const AFTER_KILL: Duration = Duration::from_secs(2);
 const READ_BACK: u64 = 1024 * 1024;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// In each child's environment, so that what is left of its group can be told from strangers.
@@ -194,6 +196,12 @@ impl Processes {
         let name = instance_name(service, n);
         let what = format!("starting {name} ({program})");
         fs::create_dir_all(&self.run_dir).map_err(|e| self.failed(&what, &e, false))?;
+        // We may have been killed between starting it and writing that down: then it runs already.
+        if let Some(there) = kernel::marked(&self.mark(&name)).iter().find(|one| one.leads()) {
+            return self
+                .write_pid(service, n, Some(there.pid))
+                .map_err(|e| self.failed(&what, &e, false));
+        }
         let log = OpenOptions::new().create(true).append(true).open(self.log_path(service));
         let log = log.map_err(|e| self.failed(&what, &e, false))?;
         let mut child = tokio::process::Command::new(program)
@@ -201,7 +209,7 @@ impl Processes {
             .env_clear()
             .env("PATH", PATH)
             .envs(environment)
-            .env(MARK, self.mark(&name))
+            .env(MARK, self.run_dir.join(&name))
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(|e| self.failed(&what, &e, false))?)
             .stderr(log)
@@ -209,7 +217,7 @@ impl Processes {
             .process_group(0)
             .spawn()
             .map_err(|e| self.failed(&what, &e, false))?;
-        if let Err(e) = self.write_pid(service, n, &child) {
+        if let Err(e) = self.write_pid(service, n, child.id()) {
             // Without a pid file nobody would ever find it again.
             let ended = child.start_kill();
             return Err(self.failed(&what, &e, ended.is_err()));
@@ -218,8 +226,8 @@ impl Processes {
         Ok(())
     }
 
-    fn write_pid(&self, service: &Service, n: u32, child: &tokio::process::Child) -> std::io::Result<()> {
-        let pid = child.id().ok_or_else(|| std::io::Error::other("the child has no process number"))?;
+    fn write_pid(&self, service: &Service, n: u32, pid: Option<u32>) -> std::io::Result<()> {
+        let pid = pid.ok_or_else(|| std::io::Error::other("the child has no process number"))?;
         let identity = Identity::of(pid)?;
         let path = self.pid_path(service, n);
         let new = path.with_extension("pid.new");
@@ -241,23 +249,20 @@ impl Processes {
         });
     }
 
-    /// SIGTERM to the group, SIGKILL to what is left of it after the limit.
+    /// SIGTERM to its group and to what carries its mark, SIGKILL to what is left after the limit.
     async fn stop(&self, service: &Service, n: u32) -> Result<(), ReachError> {
-        let Some(identity) = self.identity(service, n)? else {
-            return Ok(());
-        };
         let name = instance_name(service, n);
-        for (signal, limit) in [(Signal::TERM, self.limits.stop), (Signal::KILL, Duration::from_secs(2))] {
-            let Some(group) = kernel::own_group(&identity, &format!("{MARK}={}", self.mark(&name))) else {
-                return Ok(());
-            };
-            match kill_process_group(group, signal) {
-                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(e) => return Err(self.failed(&format!("stopping {name}"), &e.into(), true)),
+        for (signal, limit) in [(Signal::TERM, self.limits.stop), (Signal::KILL, AFTER_KILL)] {
+            let groups = self.groups(service, n)?;
+            for group in &groups {
+                match kill_process_group(*group, signal) {
+                    Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                    Err(e) => return Err(self.failed(&format!("stopping {name}"), &e.into(), true)),
+                }
             }
             let until = Instant::now() + limit;
             while Instant::now() < until {
-                if !kernel::group_lives(group) {
+                if !groups.iter().any(|group| kernel::group_lives(*group)) {
                     return Ok(());
                 }
                 sleep(LOOK).await;
@@ -266,9 +271,15 @@ impl Processes {
         Err(ReachError::TimedOut {
             what: format!("stopping {name} with SIGKILL"),
             place: self.run_dir.display().to_string(),
-            after: self.limits.stop + Duration::from_secs(2),
+            after: self.limits.stop + AFTER_KILL,
             maybe_done: true,
         })
+    }
+
+    fn groups(&self, service: &Service, n: u32) -> Result<HashSet<Pid>, ReachError> {
+        let led = self.identity(service, n)?.and_then(|identity| kernel::led_group(&identity));
+        let marked = kernel::marked(&self.mark(&instance_name(service, n)));
+        Ok(led.into_iter().chain(marked.into_iter().map(|one| one.group)).collect())
     }
 
     fn identity(&self, service: &Service, n: u32) -> Result<Option<Identity>, ReachError> {
@@ -294,7 +305,7 @@ impl Processes {
     }
 
     fn mark(&self, name: &str) -> String {
-        self.run_dir.join(name).display().to_string()
+        format!("{MARK}={}", self.run_dir.join(name).display())
     }
 
     fn failed(&self, what: &str, error: &std::io::Error, maybe_done: bool) -> ReachError {

@@ -89,7 +89,7 @@ impl Ssh {
             // Should we die in between, the connection ends by itself.
             .control_persist(ControlPersist::IdleFor(NonZeroUsize::MIN.saturating_add(29)))
             .server_alive_interval(Duration::from_secs(5))
-            .connect_timeout(self.limits.connect);
+            .connect_timeout(self.limits.connect.max(Duration::from_secs(1)));
         // ssh's own limit covers the connection and the key exchange; this one the rest of being let in.
         match timeout(self.limits.connect + CLOSE, builder.connect(way.address)).await {
             Ok(Ok(session)) => Ok(session),
@@ -202,12 +202,13 @@ fn told(error: &openssh::Error) -> String {
         text = format!("{text}: {inner}");
         source = inner.source();
     }
-    let flat = text
-        .split_whitespace()
-        .filter(|word| !word.starts_with("@@@"))
-        .collect::<Vec<_>>()
-        .join(" ");
-    flat.chars().take(600).collect()
+    let words: Vec<_> = text.split_whitespace().filter(|word| !word.starts_with("@@@")).collect();
+    let flat: Vec<char> = words.join(" ").chars().collect();
+    // ssh warns at length and says at the end what it came to.
+    match flat.len() {
+        0..=600 => flat.into_iter().collect(),
+        long => flat[..300].iter().chain(&[' ', '…', ' ']).chain(&flat[long - 297..]).collect(),
+    }
 }
 
 fn way(host: &Host) -> Result<Way<'_>, ReachError> {

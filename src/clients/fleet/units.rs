@@ -57,19 +57,26 @@ impl Fleet {
     ) -> Result<Restarted, ReachError> {
         let hosts = self.hosts(service, host)?;
         let base = self.base_of(service, template);
-        let before = self.status(service, host).await?;
+        let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut touched = false;
         for host in hosts {
+            let mut pairs = Vec::new();
             for unit in normal(unit, template, base) {
                 let asked = self.ask(host, Op::Restart { unit }).await;
                 match asked.map_err(|e| if touched { e.after_an_effect() } else { e })? {
-                    Answer::Done => touched = true,
+                    Answer::Acted { before, after } => pairs.push((before, after)),
                     other => return Err(self.unexpected(host, &other, true)),
                 }
+                touched = true;
             }
+            let (was, is): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            before.push((host.name.to_string(), ServiceStatus::of(&was, base)));
+            after.push((host.name.to_string(), ServiceStatus::of(&is, base)));
         }
-        let after = self.status(service, host).await.map_err(ReachError::after_an_effect)?;
-        Ok(Restarted { before, after })
+        Ok(Restarted {
+            before: ServiceStatus::across(before),
+            after: ServiceStatus::across(after),
+        })
     }
 
     /// Counts on all hosts of the service, starts on one: the given one, or the only one.
@@ -112,7 +119,7 @@ impl Fleet {
             let unit = nth(unit, template, n);
             let asked = self.ask(target, Op::Start { unit }).await;
             match asked.map_err(|e| if touched { e.after_an_effect() } else { e })? {
-                Answer::Done => touched = true,
+                Answer::Acted { .. } => touched = true,
                 other => return Err(self.unexpected(target, &other, true)),
             }
         }

@@ -141,7 +141,7 @@ fn a_folder_swapped_for_a_link_again_and_again_leads_nowhere() {
         assert!(gone > 0, "the sweeps did remove what they may");
         swapper.join().unwrap()
     });
-    assert!(swapped > 300, "swapped {swapped} times");
+    assert!(swapped > 100, "swapped {swapped} times");
     assert!(precious.iter().all(|path| path.exists()), "a file outside the root is gone");
 }
 

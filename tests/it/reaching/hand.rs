@@ -290,12 +290,12 @@ async fn an_answer_that_is_not_the_hands_is_shown_and_never_believed() {
         ("true", "no reply; it ended with exit status: 0"),
         ("echo oops >&2; exit 3", "stderr `oops`"),
         (
-            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
+            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
             "version 9: expected 1",
         ),
         (
-            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":\"done\"}}'",
-            "of the kind `done`",
+            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
+            "of the kind `lines`",
         ),
         ("/no/such/paramedic hand", "no reply"),
         ("cat /dev/zero", "longer than 4194304 bytes"),
@@ -315,6 +315,76 @@ async fn an_answer_that_is_not_the_hands_is_shown_and_never_believed() {
             .unwrap_err();
         assert!(error.maybe_done(), "what acts and gets no proper answer is in doubt: {error}");
     }
+}
+
+/// A hand that keeps units as files, so that services of several units can be tried where there is no systemd.
+const FILE_HAND: &str = r#"cd DIR/units; asked=$(cat); echo "$asked" >> ../asked
+one() { if [ -e $1 ]; then up=true; state=active/running; else up=false; state=inactive/dead; fi
+  printf '{"name":"%s","exists":true,"active":%s,"state":"%s","since":null,"pid":null,"detail":"a file"}' $1 $up $state; }
+units=$(echo "$asked" | grep -o '[a-z0-9@]*[.]service')
+case "$asked" in
+*'"status"'*) all=; for unit in $units; do all="$all${all:+,}$(one $unit)"; done; answer="{\"instances\":[$all]}" ;;
+*) before=$(one $units); touch $units; answer="{\"acted\":{\"before\":$before,\"after\":$(one $units)}}" ;;
+esac
+echo "{\"version\":1,\"request\":\"x\",\"result\":{\"done\":$answer}}"
+"#;
+
+#[tokio::test]
+async fn a_service_of_several_units_on_two_hosts_is_seen_restarted_and_scaled() {
+    let sshd = Sshd::start(|dir| {
+        fs::create_dir(dir.join("units")).unwrap();
+        fs::write(dir.join("hand.sh"), FILE_HAND.replace("DIR", &dir.display().to_string())).unwrap();
+        format!("/bin/sh {}/hand.sh", dir.display())
+    });
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let reach = json!({"ssh": {"address": "127.0.0.1", "port": sshd.port, "user": user.trim(),
+        "key_file": sshd.path("user"), "known_hosts_file": sshd.path("known_hosts")}});
+    let systemd = json!({"systemd": {"unit": "worker.service", "template": "worker@{n}.service"}});
+    let inventory = json!({
+        "hosts": [{"name": "web-1", "reach": reach}, {"name": "web-2", "reach": reach}],
+        "services": [
+            {"name": "worker", "hosts": ["web-1"], "reach": systemd, "scale": {"base": 2}},
+            {"name": "wide", "hosts": ["web-1", "web-2"], "reach": {"systemd": {"unit": "wide.service"}}},
+        ]
+    });
+    let known = Known::new(inventory, sshd.dir.path(), Limits::default());
+    let (fleet, worker, wide) = (&known.fleet, known.service("worker"), known.service("wide"));
+
+    let down = fleet.status(worker, None).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
+    assert_eq!(
+        (down.active, down.instances, down.instances_active, down.state.as_str()),
+        (false, 2, 0, "inactive/dead")
+    );
+    fs::write(sshd.path("units/worker.service"), "").unwrap();
+    let half = fleet.status(worker, None).await.unwrap();
+    assert_eq!((half.active, half.instances_active), (false, 1), "both normal units must run");
+    let restarted = fleet.restart(worker, Some(&host("web-1"))).await.unwrap();
+    assert_eq!((restarted.before.instances_active, restarted.after.instances_active), (1, 2));
+
+    let scaled = fleet.scale(worker, None, 2).await.unwrap();
+    assert_eq!((scaled.from, scaled.to), (2, 4));
+    assert!(sshd.path("units/worker@4.service").exists());
+    let error = fleet.scale(worker, None, 1).await.unwrap_err();
+    assert!(error.to_string().contains("expected at most 4 (2 + 2)"), "{error}");
+
+    assert!(!fleet.status(wide, None).await.unwrap().active);
+    assert!(fleet.restart(wide, None).await.unwrap().after.active);
+    let both = fleet.status(wide, None).await.unwrap();
+    assert_eq!(
+        (both.active, both.instances, both.detail.contains("web-2: wide.service")),
+        (true, 2, true),
+        "{both:?}"
+    );
+    assert!(fleet.status(wide, Some(&host("web-2"))).await.unwrap().active);
+    let error = fleet.scale(wide, None, 1).await.unwrap_err();
+    assert!(matches!(error, ReachError::NotSupported { .. }), "{error}");
+    let error = fleet.restart(worker, Some(&host("web-2"))).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the inventory refused: service `worker` does not run on host `web-2`"
+    );
+    let asked = fs::read_to_string(sshd.path("asked")).unwrap();
+    assert_eq!(asked.matches("\"start\"").count(), 2, "{asked}");
 }
 
 /// The binary itself, without SSH: what a stolen key could send.

@@ -2,6 +2,7 @@
 //! and no more. A list that is absent or broken allows nothing.
 
 use super::Op;
+use crate::clients::fleet::ReachError;
 use crate::clients::fleet::local::systemd::{Unit, parse_units};
 use crate::domain::protected_path;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl AllowList {
     fn parse(text: &str) -> Result<Self, String> {
         let list: Self = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
         for name in list.units.keys() {
-            Unit::parse(&name.replacen("{n}", "1", 1)).map_err(|e| format!("units: {e}"))?;
+            Unit::parse(&name.replacen("{n}", "1", 1)).map_err(|e| format!("units: {}", plain(e)))?;
         }
         for root in &list.log_roots {
             let climbs = root.components().any(|c| matches!(c, std::path::Component::ParentDir));
@@ -75,7 +76,7 @@ impl AllowList {
     }
 
     fn check_units(&self, units: &[String], verb: Verb) -> Result<(), String> {
-        for unit in parse_units(units).map_err(|e| e.to_string())? {
+        for unit in parse_units(units).map_err(plain)? {
             let listed = self
                 .units
                 .iter()
@@ -88,6 +89,14 @@ impl AllowList {
             }
         }
         Ok(())
+    }
+}
+
+/// The reason alone: who refuses is said by the reply.
+fn plain(error: ReachError) -> String {
+    match error {
+        ReachError::Refused { why, .. } => why,
+        other => other.to_string(),
     }
 }
 

@@ -92,8 +92,11 @@ pub enum Answer {
     Lines(Vec<String>),
     Resources(Resources),
     Cleaned(Cleaned),
-    /// Restarted or started.
-    Done,
+    /// Restarted or started: the unit just before and just after, in the same breath.
+    Acted {
+        before: InstanceStatus,
+        after: InstanceStatus,
+    },
 }
 
 impl HandResult {

@@ -22,12 +22,8 @@ pub async fn perform(op: &Op, roots: Vec<PathBuf>, now: Time, limits: &Limits) -
             let units = systemd::parse_units(units)?;
             systemd::logs(&units, *lines, *level, limits).await.map(Answer::Lines)
         }
-        Op::Restart { unit } => systemd::act("restart", &systemd::Unit::parse(unit)?, limits)
-            .await
-            .map(|()| Answer::Done),
-        Op::Start { unit } => systemd::act("start", &systemd::Unit::parse(unit)?, limits)
-            .await
-            .map(|()| Answer::Done),
+        Op::Restart { unit } => systemd::act("restart", &systemd::Unit::parse(unit)?, limits).await,
+        Op::Start { unit } => systemd::act("start", &systemd::Unit::parse(unit)?, limits).await,
         Op::Resources { checks } => {
             let checks = checks.clone();
             blocking("reading resources", limits.observe, false, move || resources::read(&checks))

@@ -2,6 +2,7 @@
 //! hang the reader.
 
 use crate::clients::fleet::{Cpu, Disk, Memory, ResourceCheck, Resources};
+use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Result};
 use std::{fs, thread, time::Duration};
@@ -82,6 +83,10 @@ fn disks(mounts: &str) -> Vec<Disk> {
         let (Ok(space), Ok(stat)) = (rustix::fs::statvfs(&mount), rustix::fs::stat(&mount)) else {
             continue;
         };
+        // Containers have single files mounted.
+        if !FileType::from_raw_mode(stat.st_mode).is_dir() {
+            continue;
+        }
         let used = space.f_blocks.saturating_sub(space.f_bfree);
         seen.entry(stat.st_dev).or_insert(Disk {
             mount,

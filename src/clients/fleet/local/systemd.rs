@@ -3,9 +3,10 @@
 
 use super::{HERE, exec};
 use crate::clients::fleet::error::excerpt;
+use crate::clients::fleet::hand::Answer;
 use crate::clients::fleet::{InstanceStatus, Limits, LogLevel, ReachError, log_text};
 use crate::domain::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -73,27 +74,51 @@ pub async fn status(units: &[Unit], limits: &Limits) -> Result<Vec<InstanceStatu
     parse_show(&String::from_utf8_lossy(&out.stdout), units)
 }
 
+/// The last `lines` lines at `level` or worse. Most services write to stdout, which the journal files under `info` whatever it says:
+/// so a line counts if the journal or its own text calls it an error.
 pub async fn logs(units: &[Unit], lines: u32, level: LogLevel, limits: &Limits) -> Result<Vec<String>, ReachError> {
+    let priority = match level {
+        LogLevel::Error => "--priority=err",
+        LogLevel::Warn => "--priority=warning",
+        LogLevel::Info => return journal(units, lines, Some("--priority=info"), limits).await,
+        LogLevel::All => return journal(units, lines, None, limits).await,
+    };
+    let marked = journal(units, lines, Some(priority), limits).await?;
+    let all = journal(units, log_text::MAX_LINES, None, limits).await?;
+    Ok(merge(marked, all, lines, level))
+}
+
+async fn journal(units: &[Unit], lines: u32, priority: Option<&str>, limits: &Limits) -> Result<Vec<String>, ReachError> {
     let count = format!("--lines={}", lines.clamp(1, log_text::MAX_LINES));
     let named: Vec<_> = units.iter().map(|unit| format!("--unit={unit}")).collect();
     let mut argv = vec![JOURNALCTL, "--no-pager", "--quiet", "--output=short-iso", &count];
-    match level {
-        LogLevel::Error => argv.push("--priority=err"),
-        LogLevel::Warn => argv.push("--priority=warning"),
-        LogLevel::Info => argv.push("--priority=info"),
-        LogLevel::All => {}
-    }
+    argv.extend(priority);
     argv.extend(named.iter().map(String::as_str));
     let out = exec::run(&argv, log_text::MAX_BYTES, limits.observe, false).await?;
     if out.code != Some(0) {
         return Err(failed("journalctl", &out.stderr, false));
     }
-    // The journal has judged the level already.
     Ok(log_text::tail(&out.stdout, lines, LogLevel::All, out.cut))
 }
 
+/// `marked` may reach back further than `all`; within `all` its order holds.
+fn merge(marked: Vec<String>, all: Vec<String>, lines: u32, level: LogLevel) -> Vec<String> {
+    let known: BTreeSet<_> = all.iter().cloned().collect();
+    let wanted: BTreeSet<_> = marked.iter().cloned().collect();
+    // Words of the unit's or host's name are not the message's.
+    let message = |line: &str| line.split_once(": ").map_or(line, |(_, message)| message).to_owned();
+    let older = marked.into_iter().filter(|line| !known.contains(line));
+    let recent = all
+        .into_iter()
+        .filter(|line| wanted.contains(line) || log_text::fits(&message(line), level));
+    let mut merged: Vec<_> = older.chain(recent).collect();
+    merged.drain(..merged.len().saturating_sub(lines as usize));
+    merged
+}
+
 /// `restart` or `start`; returns when systemd's job has ended.
-pub async fn act(verb: &str, unit: &Unit, limits: &Limits) -> Result<(), ReachError> {
+pub async fn act(verb: &str, unit: &Unit, limits: &Limits) -> Result<Answer, ReachError> {
+    let before = status_of(unit, limits).await?;
     let out = exec::run(
         &[SYSTEMCTL, "--no-ask-password", verb, "--", unit.as_str()],
         4 * 1024,
@@ -101,11 +126,17 @@ pub async fn act(verb: &str, unit: &Unit, limits: &Limits) -> Result<(), ReachEr
         true,
     )
     .await?;
-    match out.code {
-        Some(0) => Ok(()),
-        // Exit 5 of `systemctl restart` is "unit not loaded": surely nothing was done.
-        code => Err(failed(&format!("systemctl {verb} {unit}"), &out.stderr, code != Some(5))),
+    if out.code != Some(0) {
+        // Exit 5 is "unit not loaded": surely nothing was done.
+        return Err(failed(&format!("systemctl {verb} {unit}"), &out.stderr, out.code != Some(5)));
     }
+    let after = status_of(unit, limits).await.map_err(ReachError::after_an_effect)?;
+    Ok(Answer::Acted { before, after })
+}
+
+async fn status_of(unit: &Unit, limits: &Limits) -> Result<InstanceStatus, ReachError> {
+    let seen = status(std::slice::from_ref(unit), limits).await?;
+    seen.into_iter().next().ok_or_else(|| unexpected("nothing"))
 }
 
 fn failed(what: &str, stderr: &[u8], maybe_done: bool) -> ReachError {
@@ -134,14 +165,16 @@ fn parse_block(block: &str, unit: &Unit) -> Result<InstanceStatus, ReachError> {
         return Ok(InstanceStatus::missing(unit.as_str(), "not-found", "systemd knows no such unit"));
     }
     let active = value("ActiveState")?;
+    // `reloading` serves; `activating` does not yet.
+    let serves = matches!(active, "active" | "reloading");
+    let since = parse_time(value("ActiveEnterTimestamp")?)?;
     let restarts = values.get("NRestarts").copied().unwrap_or("unknown");
     Ok(InstanceStatus {
         name: unit.as_str().to_owned(),
         exists: true,
-        // `reloading` serves; `activating` does not yet.
-        active: matches!(active, "active" | "reloading"),
+        active: serves,
         state: format!("{active}/{}", value("SubState")?),
-        since: parse_time(value("ActiveEnterTimestamp")?)?,
+        since: since.filter(|_| serves),
         pid: values.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0),
         detail: format!(
             "{load}, result {}, restarts by systemd {restarts}",
@@ -176,8 +209,8 @@ mod tests {
         names.iter().map(|name| Unit::parse(name).unwrap()).collect()
     }
 
-    const TWO: &str = "MainPID=412\nNRestarts=3\nResult=success\nId=api-gateway.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\
-        ActiveEnterTimestamp=Thu 2026-11-19 08:15:02 UTC\n\nMainPID=0\nNRestarts=0\nResult=signal\nId=worker@2.service\nLoadState=loaded\n\
+    const TWO: &str = "MainPID=412\nResult=success\nNRestarts=3\nId=api-gateway.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\
+        ActiveEnterTimestamp=Thu 2026-11-19 08:15:02 UTC\n\nMainPID=0\nResult=signal\nNRestarts=0\nId=worker@2.service\nLoadState=loaded\n\
         ActiveState=failed\nSubState=failed\nActiveEnterTimestamp=\n";
 
     #[test]
@@ -192,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_systemd_does_not_know_is_missing_and_not_an_error() {
-        let text = "MainPID=0\nNRestarts=0\nResult=success\nId=nope.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nActiveEnterTimestamp=\n";
+        let text = "MainPID=0\nResult=success\nNRestarts=0\nId=nope.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nActiveEnterTimestamp=\n";
         let seen = parse_show(text, &units(&["nope"])).unwrap();
         assert_eq!((seen[0].exists, seen[0].state.as_str()), (false, "not-found"));
     }
@@ -209,6 +242,21 @@ mod tests {
             let error = parse_show(text, &units(&count)).unwrap_err();
             assert!(matches!(error, ReachError::Protocol { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_line_is_an_error_if_the_journal_or_its_own_text_says_so() {
+        let line = |n: u32, text: &str| format!("2026-11-19T08:15:0{n}+0000 web-1 error-api[412]: {text}");
+        let marked = vec![line(1, "systemd: main process exited"), line(4, "marked by the journal")];
+        let all = vec![
+            line(2, "INFO fine"),
+            line(3, "ERROR on stdout"),
+            line(4, "marked by the journal"),
+            line(5, "INFO still fine"),
+        ];
+        let merged = merge(marked.clone(), all.clone(), 10, LogLevel::Error);
+        assert_eq!(merged, [&marked[0], &all[1], &all[2]].map(String::clone));
+        assert_eq!(merge(marked, all.clone(), 1, LogLevel::Error), [all[2].clone()]);
     }
 
     #[test]
