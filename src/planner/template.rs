@@ -43,11 +43,8 @@ pub struct TemplateError(String);
 
 impl From<minijinja::Error> for TemplateError {
     fn from(error: minijinja::Error) -> Self {
-        let place = error
-            .line()
-            .filter(|line| *line > 1)
-            .map(|line| format!(" (its line {line})"))
-            .unwrap_or_default();
+        let line = error.line().filter(|line| *line > 1);
+        let place = line.map_or_else(String::new, |line| format!(" (its line {line})"));
         Self(match error.detail() {
             Some(detail) => format!("{}: {detail}{place}", error.kind()),
             None => format!("{}{place}", error.kind()),

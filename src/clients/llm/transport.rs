@@ -142,11 +142,8 @@ fn shown(body: &[u8]) -> String {
     let message = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|json| {
         let error = json.get("error").unwrap_or(&json);
         let text = error.as_str().or_else(|| error.get("message")?.as_str())?.to_owned();
-        let code = error
-            .get("code")
-            .and_then(|code| code.as_str())
-            .map(|code| format!(" ({code})"))
-            .unwrap_or_default();
+        let code = error.get("code").and_then(|code| code.as_str());
+        let code = code.map_or_else(String::new, |code| format!(" ({code})"));
         Some(text + &code)
     });
     let line = message.unwrap_or_else(|| text.into_owned());
