@@ -79,12 +79,20 @@ class Watch:
         return {json.dumps(sample["metric"], sort_keys=True): float(sample["value"][1]) for sample in answer["data"]["result"]}
 
     def incidents(self):
-        listed = json.loads(fetch(f"http://{self.paramedic}/api/incidents?limit=100"))
-        return listed["incidents"] if isinstance(listed, dict) else listed
+        return json.loads(fetch(f"http://{self.paramedic}/api/incidents?limit=100"))
 
     def incident(self, alertname, service):
-        """The incident of this alert and service in full, newest first where there are several."""
-        for found in self.incidents():
-            if found["alertname"] == alertname and found["service"] == service:
-                return json.loads(fetch(f"http://{self.paramedic}/api/incidents/{found['id']}"))
-        raise Failure(f"no incident {alertname} of {service} yet")
+        """The newest incident of this alert and service, in full."""
+        found = [one for one in self.incidents() if one["alertname"] == alertname and one["service"] == service]
+        if not found:
+            raise Failure(f"no incident {alertname} of {service} yet")
+        return self.full(max(found, key=lambda one: one["opened_at"])["id"])
+
+    def full(self, incident_id):
+        return json.loads(fetch(f"http://{self.paramedic}/api/incidents/{incident_id}"))
+
+    def end_well(self):
+        """SIGTERM drains: exit 0, or something was cut off."""
+        code = next(child for child in self.children if child.name == "paramedic").stop(60)
+        if code != 0:
+            raise Failure(f"paramedic answered SIGTERM with exit code {code}, expected 0")
