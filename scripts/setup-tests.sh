@@ -69,18 +69,31 @@ allow_starting() {
 }
 trap allow_starting EXIT
 
-# One that we brought does not start at the next boot either.
-keep_off() {
-  local package unit
-  for package in "$@"; do
-    while read -r unit; do
-      as_root systemctl disable "$(basename "$unit")" >/dev/null 2>&1 || say "note: could not disable $(basename "$unit")"
-    done < <(dpkg-query -L "$package" 2>/dev/null | grep -E '^(/usr)?/lib/systemd/system/[^/@]+\.(service|socket|timer)$' || true)
+# Packages that bring a service which would start at the next boot: the tests start their own, on ports of their own.
+readonly DAEMONS=(openssh-server docker.io containerd prometheus prometheus-alertmanager prometheus-node-exporter)
+
+daemons_installed() {
+  local package
+  for package in "${DAEMONS[@]}"; do
+    if installed "$package"; then echo "$package"; fi
   done
 }
 
+# Only those that came with us; one that was there before is its owner's business.
+keep_off() {
+  local before="$1" package unit
+  command -v systemctl >/dev/null || return 0
+  while read -r package; do
+    grep -qx "$package" <<<"$before" && continue
+    while read -r unit; do
+      as_root systemctl disable "$unit" >/dev/null 2>&1 || say "note: could not disable $unit"
+    done < <(dpkg-query -L "$package" | sed -nE 's|^(/usr)?/lib/systemd/system/([^/@]+\.(service\|socket\|timer))$|\2|p')
+  done < <(daemons_installed)
+}
+
 install() {
-  local apt=(apt-get -y -q --no-remove --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+  local before apt=(apt-get -y -q --no-remove --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+  before="$(daemons_installed)"
   forbid_starting
   as_root "${apt[@]}" update || say "note: apt-get update did not go through; trying with the lists at hand"
   # All at once is fast; one by one finds the culprit when that fails.
@@ -91,8 +104,7 @@ install() {
     done
   fi
   allow_starting
-  command -v systemctl >/dev/null && keep_off "$@"
-  return 0
+  keep_off "$before"
 }
 
 main() {
