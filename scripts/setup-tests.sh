@@ -22,6 +22,7 @@ readonly NEEDS=(
   iptables:iptables
   debootstrap:debootstrap
   python3:python3
+  mkfs.ext4:e2fsprogs
 )
 
 # Packages that bring no command by which to tell: a static busybox, the C library's headers, certificates for crates.io.

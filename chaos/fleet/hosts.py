@@ -13,22 +13,21 @@ from words import Failure, shell, until
 HERE = Path(__file__).resolve().parent
 DEPLOY = HERE.parent.parent / "deploy"
 SSH_PORT, EXPORTER_PORT = 2222, 19100
+LOGS = "/var/log/demo-app"
 
 
 class Host:
     def __init__(self, engine, name, address):
         self.engine, self.name, self.address = engine, name, address
 
-    def create(self, image, keys, binary, logs_mb=48):
+    def create(self, image, keys, binary, logs=None):
         """Makes the container and puts its own files in; what is in deploy/hand is what runs."""
         self.engine.docker(
             "create", "--name", self.name, "--hostname", self.name, "--label", LABEL, "--network", NETWORK,
             "-p", f"{self.address}:{SSH_PORT}:22", "-p", f"{self.address}:{EXPORTER_PORT}:9100",
             "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
             "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp",
-            # A disk of its own for the logs, small enough to be filled.
-            "--tmpfs", f"/var/log/demo-app:size={logs_mb}m,mode=0775",
-            *cgroup_flags(), "-e", "container=docker", image,
+            *(["-v", f"{logs.mount}:{LOGS}"] if logs else []), *cgroup_flags(), "-e", "container=docker", image,
         )
         self.put(HERE / "host", "/")
         self.put(DEPLOY / "hand/sshd_paramedic.conf", "/etc/ssh/sshd_config.d/paramedic.conf")
@@ -57,7 +56,8 @@ class Host:
         said = until(f"systemd runs on {self.name}", state, 60)
         if said == "degraded":
             raise Failure(f"{self.name} booted degraded:\n{self.run('systemctl', '--failed', '--no-legend', check=False)}")
-        self.run("chgrp", "paramedic", "/var/log/demo-app")
+        self.run("mkdir", "-p", LOGS)
+        self.run("chgrp", "paramedic", LOGS)
         self.run("systemctl", "start", "api-gateway.service", "demo-app.service")
 
     def run(self, *argv, check=True):

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import engine
+from disk import Disk
 from hosts import Host, Keys
 from stories import host_goes_down, logs_fill_a_disk, unit_is_killed
 from watch import Watch
@@ -20,6 +21,7 @@ from words import Failure, complain, say, shell, tail
 NEEDS = {
     "dockerd": "docker.io", "docker": "docker.io", "debootstrap": "debootstrap", "ssh": "openssh-client",
     "ssh-keygen": "openssh-client", "prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager",
+    "mkfs.ext4": "e2fsprogs",
 }
 
 
@@ -74,9 +76,14 @@ def run_in(folder, options):
         (folder / "keys").mkdir(mode=0o700)
         keys = Keys(folder / "keys")
         api, app = Host(docker, "api-server-03", "127.0.0.13"), Host(docker, "app-server-01", "127.0.0.11")
-        for host in (api, app):
+        disk = Disk(docker.cache, app.name)
+        stack.callback(disk.stop)
+        # Before the disk goes, the host that uses it has to.
+        stack.callback(docker.sweep)
+        disk.make()
+        for host, logs in ((api, None), (app, disk)):
             keys.know(host.name, host.address)
-            host.create(image, keys, options.binary)
+            host.create(image, keys, options.binary, logs)
             host.boot()
         for host in (api, app):
             host.booted()

@@ -2,6 +2,7 @@
 
 import time
 
+from hosts import LOGS
 from transcript import acts, at, show
 from words import Failure, say, until
 
@@ -37,15 +38,14 @@ def unit_is_killed(watch, host):
 
 
 def logs_fill_a_disk(watch, host):
-    print(f"\n== Logs fill a disk: /var/log/demo-app on {host.name}", flush=True)
-    folder = "/var/log/demo-app"
-    script = f"""cd {folder} && for n in 1 2 3 4; do head -c 10M /dev/zero >app.log.$n && touch -d '9 days ago' app.log.$n; done
+    print(f"\n== Logs fill a disk: {LOGS} on {host.name}", flush=True)
+    script = f"""cd {LOGS} && for n in 1 2 3 4; do head -c 13M /dev/zero >app.log.$n && touch -d '9 days ago' app.log.$n; done
         head -c 2M /dev/zero >app.log && head -c 1M /dev/zero >app.log.0 && touch -d '6 days ago' app.log.0
         ln -s /etc/hostname link.log && touch -h -d '9 days ago' link.log"""
     host.run("sh", "-c", script)
     incident = settled(watch, "DiskSpaceLow", "demo-app", "resolved")
     show(incident)
-    left = host.run("ls", folder).split()
+    left = host.run("ls", LOGS).split()
     old = [name for name in left if name in {f"app.log.{n}" for n in range(1, 5)}]
     expect(not old, f"logs of nine days ago are still there: {old}")
     expect({"app.log", "app.log.0"} <= set(left), f"young logs are gone: only {left} are left")
