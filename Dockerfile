@@ -26,8 +26,8 @@ RUN if ! command -v ssh >/dev/null || [ ! -s /etc/ssl/certs/ca-certificates.crt 
         && rm -rf /var/lib/apt/lists/*; \
     fi \
     && groupadd --system --gid 911 paramedic \
-    && useradd --system --uid 911 --gid 911 --home-dir /var/lib/paramedic --create-home --shell /usr/sbin/nologin paramedic \
-    && install -d /etc/paramedic
+    && useradd --system --uid 911 --gid 911 --home-dir /var/lib/paramedic --no-create-home --shell /usr/sbin/nologin paramedic \
+    && install -d -o paramedic -g paramedic -m 700 /var/lib/paramedic
 COPY --from=build /src/target/release/paramedic /usr/local/bin/paramedic
 COPY config /etc/paramedic/config
 USER paramedic

@@ -1,5 +1,6 @@
 """Programs that the fleet starts beside itself, each with a log file of its own. Ends only what it started."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -15,15 +16,25 @@ def free_port():
         return listener.getsockname()[1]
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_us():
+    """Between fork and exec: should this run be killed, the kernel sends SIGTERM to what it started."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Child:
     """One program, from start to SIGTERM; SIGKILL only for one that does not listen."""
 
-    def __init__(self, name, argv, log, env=None):
+    def __init__(self, name, argv, log, inherit=()):
         self.name, self.log = name, log
         try:
             with open(log, "ab") as out:
                 self.process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env={**os.environ, **(env or {})}
+                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, pass_fds=inherit,
+                    preexec_fn=die_with_us,
                 )
         except FileNotFoundError:
             raise Failure(f"`{argv[0]}` is not installed: scripts/setup-tests.sh installs what the fleet needs") from None

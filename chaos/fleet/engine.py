@@ -52,6 +52,8 @@ class Engine:
              "--pidfile", str(self.run / "docker.pid"), "-H", f"unix://{self.socket}", "--bridge=none",
              "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=true"],
             self.run / "dockerd.log",
+            # Holds the lock as long as it lives, longer than this run if that is killed.
+            inherit=(self.lock.fileno(),),
         )
         until("dockerd answers", lambda: self.daemon.alive() and self.docker("version"), 60)
         self.sweep()
