@@ -31,8 +31,8 @@ RUN if ! command -v ssh >/dev/null || [ ! -s /etc/ssl/certs/ca-certificates.crt 
 COPY --from=build /src/target/release/paramedic /usr/local/bin/paramedic
 COPY config /etc/paramedic/config
 USER paramedic
-# `config/paramedic.yaml` is looked for here.
-WORKDIR /etc/paramedic
+# Relative paths of a configuration (`data/…`) are below the state folder.
+WORKDIR /var/lib/paramedic
 # Everybody outside the container may knock only where a webhook token is set; without one it is loopback, and the log says so.
 ENV PARAMEDIC_LISTEN=0.0.0.0:9911 \
     PARAMEDIC_DATABASE_URL=sqlite:///var/lib/paramedic/paramedic.db
@@ -40,4 +40,4 @@ VOLUME /var/lib/paramedic
 EXPOSE 9911
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/paramedic"]
-CMD ["serve"]
+CMD ["serve", "--config", "/etc/paramedic/config/paramedic.yaml"]
