@@ -1,0 +1,55 @@
+# Paramedic's commands. An exported CARGO_TARGET_DIR is honoured throughout.
+
+CARGO ?= cargo
+# dev builds in less than half the time of release; `make demo PROFILE=release` for the other.
+PROFILE ?= dev
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# sshd, dockerd and debootstrap live in the sbin folders, which Debian leaves out of an ordinary user's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.PHONY: help demo test setup lint chaos chaos-scenarios chaos-clean image clean toolchain
+
+help:
+	@echo 'make demo             build and show the main job; installs nothing, needs no input'
+	@echo 'make test             install what the tests need (Debian packages), then run them all'
+	@echo 'make lint             formatting, clippy with warnings as errors'
+	@echo 'make chaos            kill a unit on a host with a real systemd and watch it come back (root)'
+	@echo 'make chaos-scenarios  run chaos/scenarios/*.yaml'
+	@echo 'make image            docker build -t paramedic .'
+	@echo 'make chaos-clean      forget the cached host image of make chaos'
+	@echo 'make clean            cargo clean'
+
+toolchain:
+	@command -v $(firstword $(CARGO)) >/dev/null || { echo 'cargo is missing: install a Rust toolchain, https://rustup.rs' >&2; exit 69; }
+	@command -v cc >/dev/null || { echo 'a C compiler is missing: apt-get install gcc libc6-dev' >&2; exit 69; }
+
+demo: toolchain
+	$(CARGO) build --locked --profile $(PROFILE)
+	$(CARGO) run --locked --quiet --profile $(PROFILE) -- demo
+
+setup:
+	scripts/setup-tests.sh
+
+test: setup toolchain
+	scripts/run-tests.sh
+
+lint: toolchain
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+
+chaos: setup toolchain
+	$(CARGO) build --locked --release
+	python3 chaos/fleet/run.py --binary "$(CARGO_TARGET_DIR)/release/paramedic"
+
+chaos-scenarios: toolchain
+	$(CARGO) build --locked --profile $(PROFILE)
+	$(CARGO) run --locked --quiet --profile $(PROFILE) -- chaos run chaos/scenarios
+
+chaos-clean:
+	python3 chaos/fleet/run.py --forget
+
+image:
+	docker build -t paramedic .
+
+clean:
+	$(CARGO) clean

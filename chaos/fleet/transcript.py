@@ -1,0 +1,26 @@
+"""Reads an incident as the API gives it. Knows the shape of its entries and nothing about the fleet."""
+
+from datetime import datetime
+
+from words import Failure
+
+
+def show(incident):
+    print(f"\n  incident {incident['id']}: {incident['alertname']} of {incident['service']}, level {incident['level']}, {incident['state']}")
+    for entry in incident["transcript"]:
+        print(f"    {entry['at'][11:23]}  {entry['text']}")
+
+
+def acts(incident, tool):
+    return [action for action in incident["actions"] if action["tool"] == tool]
+
+
+def at(incident, kind, tool=None):
+    """When the first entry of this kind was written (of this tool's action, if named), in seconds since 1970."""
+    inside = tool is None
+    for entry in incident["transcript"]:
+        if entry["kind"] == "started" and tool:
+            inside = entry["action"]["tool"] == tool
+        if entry["kind"] == kind and inside:
+            return datetime.fromisoformat(entry["at"].replace("Z", "+00:00")).timestamp()
+    raise Failure(f"incident {incident['id']} has no entry `{kind}`{f' of {tool}' if tool else ''}")
