@@ -44,7 +44,7 @@ impl App {
         let notifier = Arc::new(notifier(&config)?);
         let parts = parts(config, store, clock.clone(), notifier.clone())?;
         let fleet = parts.bench.fleet.clone();
-        fleet.start_missing().await;
+        fleet.start_missing().await.context("start the process services of the inventory")?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let engine = Engine::start(parts, &mut tasks, &stop);
         if let Some(settings) = slack.clone() {

@@ -4,8 +4,8 @@
 pub mod app;
 pub mod classifier;
 pub mod cli;
-pub mod config;
 pub mod clients;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod http;

@@ -41,11 +41,11 @@ pub struct ActionView {
     pub output: Value,
 }
 
+/// An entry as it was recorded (`seq`, `at`, `kind` and its own fields), with its line for humans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
-    pub seq: i64,
-    pub at: Time,
-    pub kind: String,
+    #[serde(flatten)]
+    pub recorded: Recorded,
     pub text: String,
 }
 
@@ -88,7 +88,7 @@ fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> In
         closed_at: incident.closed_at,
         outcome: incident.outcome.clone().or_else(|| incident.escalated.clone()),
         actions: incident.steps.iter().map(action).collect(),
-        transcript: entries.iter().map(line).collect(),
+        transcript: entries.iter().map(|recorded| Line { text: recorded.entry.to_string(), recorded: recorded.clone() }).collect(),
         alerts: incident.alerts.into_values().collect(),
         notices,
     }
@@ -119,10 +119,4 @@ fn end(end: &StepEnd) -> (&'static str, String, Value) {
         StepEnd::InDoubt => ("in_doubt", "nobody can tell whether it happened".into(), Value::Null),
         StepEnd::Finished(outcome) => (if outcome.ok { "succeeded" } else { "failed" }, outcome.said.clone(), outcome.output.clone()),
     }
-}
-
-fn line(recorded: &Recorded) -> Line {
-    let value = serde_json::to_value(&recorded.entry).unwrap_or(Value::Null);
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("unknown").to_owned();
-    Line { seq: recorded.seq, at: recorded.at, kind, text: recorded.entry.to_string() }
 }

@@ -62,10 +62,7 @@ impl fmt::Display for Matcher {
 
 /// One matcher, or several between commas, with or without braces; all of them have to fit.
 pub fn parse(text: &str) -> Result<Vec<Matcher>, MatcherError> {
-    let mut reader = Reader {
-        text,
-        rest: text.char_indices().peekable(),
-    };
+    let mut reader = Reader { text, rest: text.char_indices().peekable() };
     if text.len() > TEXT_SIZE {
         return Err(reader.error(0, format!("longer than {TEXT_SIZE} bytes")));
     }
@@ -154,11 +151,7 @@ impl Reader<'_> {
     fn operator(&mut self) -> Result<&'static str, MatcherError> {
         self.spaces();
         if self.rest.next_if(|(_, c)| *c == '=').is_some() {
-            return Ok(if self.rest.next_if(|(_, c)| *c == '~').is_some() {
-                "=~"
-            } else {
-                "="
-            });
+            return Ok(if self.rest.next_if(|(_, c)| *c == '~').is_some() { "=~" } else { "=" });
         }
         if self.rest.next_if(|(_, c)| *c == '!').is_some() {
             return match self.rest.next_if(|(_, c)| matches!(c, '=' | '~')) {
@@ -206,25 +199,16 @@ impl Reader<'_> {
             Some('r') => Ok('\r'),
             Some('u') => self.code_point(at, 4),
             Some('U') => self.code_point(at, 8),
-            Some(c) => Err(self.error(
-                at,
-                format!(
-                    "unknown escape `\\{}` (a regular expression's `\\` is written twice)",
-                    c.escape_debug()
-                ),
-            )),
+            Some(c) => {
+                Err(self.error(at, format!("unknown escape `\\{}` (a regular expression's `\\` is written twice)", c.escape_debug())))
+            }
             None => Err(self.error(at, "the text ends in an escape")),
         }
     }
 
     fn code_point(&mut self, at: usize, digits: usize) -> Result<char, MatcherError> {
-        let hex: String = (0..digits)
-            .map_while(|_| self.rest.next_if(|(_, c)| c.is_ascii_hexdigit()).map(|(_, c)| c))
-            .collect();
-        let read = u32::from_str_radix(&hex, 16)
-            .ok()
-            .filter(|_| hex.len() == digits)
-            .and_then(char::from_u32);
+        let hex: String = (0..digits).map_while(|_| self.rest.next_if(|(_, c)| c.is_ascii_hexdigit()).map(|(_, c)| c)).collect();
+        let read = u32::from_str_radix(&hex, 16).ok().filter(|_| hex.len() == digits).and_then(char::from_u32);
         read.ok_or_else(|| self.error(at, format!("expected a character's number in {digits} hexadecimal digits")))
     }
 

@@ -125,8 +125,7 @@ impl Rules {
 
     /// The strictest; of several equally strict ones, the first in the file.
     fn winner(&self, labels: &Labels) -> Option<&Rule> {
-        self.matching(labels)
-            .reduce(|best, rule| if rule.level > best.level { rule } else { best })
+        self.matching(labels).reduce(|best, rule| if rule.level > best.level { rule } else { best })
     }
 
     fn check_examples(&self, rule: &RuleFile, index: usize, problems: &mut Vec<Problem>) {
@@ -134,10 +133,7 @@ impl Rules {
         for (number, labels) in rule.examples.iter().enumerate() {
             let path = format!("{at}.examples[{number}]");
             if !self.0[index].matches(labels) {
-                problems.push(Problem::new(
-                    path,
-                    format!("rule `{}` does not match this example of its own", rule.name),
-                ));
+                problems.push(Problem::new(path, format!("rule `{}` does not match this example of its own", rule.name)));
                 continue;
             }
             match self.winner(labels) {
@@ -166,29 +162,17 @@ fn check_words(rule: &RuleFile, at: &str, known_runbooks: &BTreeSet<String>, pro
         wrong("name", "expected a name".to_owned());
     }
     if rule.why.trim().is_empty() {
-        wrong(
-            "why",
-            format!("rule `{}` has to say why an alert like this is of level {}", rule.name, rule.level),
-        );
+        wrong("why", format!("rule `{}` has to say why an alert like this is of level {}", rule.name, rule.level));
     }
     if rule.matchers.is_empty() {
-        wrong(
-            "match",
-            format!("rule `{}` matches nothing: expected at least one matcher", rule.name),
-        );
+        wrong("match", format!("rule `{}` matches nothing: expected at least one matcher", rule.name));
     }
     if rule.examples.is_empty() {
-        wrong(
-            "examples",
-            format!("rule `{}` has no examples: expected at least one label set that it wins", rule.name),
-        );
+        wrong("examples", format!("rule `{}` has no examples: expected at least one label set that it wins", rule.name));
     }
     if let Some(runbook) = rule.runbook.as_ref().filter(|name| !known_runbooks.contains(*name)) {
         let known: Vec<_> = known_runbooks.iter().map(String::as_str).collect();
-        wrong(
-            "runbook",
-            format!("runbook `{runbook}` does not exist: expected one of {}", known.join(", ")),
-        );
+        wrong("runbook", format!("runbook `{runbook}` does not exist: expected one of {}", known.join(", ")));
     }
 }
 
@@ -200,14 +184,7 @@ fn read_rule(rule: &RuleFile, at: &str, problems: &mut Vec<Problem>) -> Rule {
             Err(error) => problems.push(Problem::new(format!("{at}.match[{number}]"), error.to_string())),
         }
     }
-    Rule {
-        name: rule.name.clone(),
-        level: rule.level,
-        why: rule.why.clone(),
-        matchers,
-        runbook: rule.runbook.clone(),
-        mode: rule.mode,
-    }
+    Rule { name: rule.name.clone(), level: rule.level, why: rule.why.clone(), matchers, runbook: rule.runbook.clone(), mode: rule.mode }
 }
 
 fn raise(mut found: Classification, labels: &Labels) -> Classification {
@@ -215,10 +192,7 @@ fn raise(mut found: Classification, labels: &Labels) -> Classification {
     let asked = text.trim().parse::<u8>().ok().and_then(|number| Level::try_from(number).ok());
     let wanted = asked.unwrap_or(Level::Two);
     if wanted > found.level {
-        found.why = format!(
-            "{} (raised from level {} by the alert's label {LEVEL_LABEL})",
-            found.why, found.level
-        );
+        found.why = format!("{} (raised from level {} by the alert's label {LEVEL_LABEL})", found.why, found.level);
         found.level = wanted;
     }
     found

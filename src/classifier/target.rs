@@ -37,36 +37,24 @@ impl Targets {
     pub fn build(file: &InventoryFile) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let services = file.services.iter().enumerate();
-        let services = services
-            .map(|(index, service)| known_service(service, index, &mut problems))
-            .collect();
+        let services = services.map(|(index, service)| known_service(service, index, &mut problems)).collect();
         let hosts = file.hosts.iter().map(|host| {
             let mut aliases = vec![host.name.to_string()];
             aliases.extend(host.instances.iter().map(|text| without_port(text).to_owned()));
             if let HostReach::Ssh { address, .. } = &host.reach {
                 aliases.push(without_port(address).to_owned());
             }
-            KnownHost {
-                name: host.name.clone(),
-                aliases,
-            }
+            KnownHost { name: host.name.clone(), aliases }
         });
         let hosts = hosts.collect();
-        if problems.is_empty() {
-            Ok(Self { services, hosts })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { services, hosts }) } else { Err(problems) }
     }
 
     pub fn target(&self, alert: &Alert) -> Target {
         let seen = self.host(alert);
         let service = self.by_matchers(alert).or_else(|| self.by_labels(alert, seen));
         let Some(service) = service else {
-            return Target {
-                service: None,
-                host: seen.cloned(),
-            };
+            return Target { service: None, host: seen.cloned() };
         };
         // An alert about a service is often measured elsewhere (a probe, a federation): such a host is not where to act.
         let host = match (seen.filter(|host| service.hosts.contains(host)), service.hosts.as_slice()) {
@@ -74,10 +62,7 @@ impl Targets {
             (None, [only]) => Some(only.clone()),
             (None, _) => None,
         };
-        Target {
-            service: Some(service.name.clone()),
-            host,
-        }
+        Target { service: Some(service.name.clone()), host }
     }
 
     /// Of the services whose matchers all fit, the one with most matchers, then the first listed.
@@ -225,22 +210,13 @@ mod tests {
     fn a_service_is_known_by_its_matchers_its_name_its_unit_or_its_container() {
         for (labels, expected) in [
             (vec![("service", "api-gateway")], "api-gateway"),
-            (
-                vec![("name", "gateway.service"), ("instance", "web-1:9100"), ("job", "node-exporter")],
-                "api-gateway on web-1",
-            ),
-            (
-                vec![("unit", "gateway"), ("instance", "[2001:db8::2]:9100")],
-                "api-gateway on web-2",
-            ),
+            (vec![("name", "gateway.service"), ("instance", "web-1:9100"), ("job", "node-exporter")], "api-gateway on web-1"),
+            (vec![("unit", "gateway"), ("instance", "[2001:db8::2]:9100")], "api-gateway on web-2"),
             (vec![("name", "worker@12.service")], "worker on web-2"),
             (vec![("unit", "worker@2")], "worker on web-2"),
             (vec![("unit", "worker@x.service")], "no known target"),
             (vec![("container", "redis-cache")], "cache"),
-            (
-                vec![("job", "node-exporter"), ("instance", "10.0.0.1:9100")],
-                "node-exporter on web-1",
-            ),
+            (vec![("job", "node-exporter"), ("instance", "10.0.0.1:9100")], "node-exporter on web-1"),
             (vec![("name", "orders.service")], "no known target"),
             (vec![("name", "orders.service"), ("instance", "db-1")], "orders-b on db-1"),
             (vec![("team", "money"), ("service", "api-gateway")], "billing on db-1"),
@@ -273,23 +249,12 @@ mod tests {
 
     #[test]
     fn hostile_names_and_annotations_name_nothing() {
-        for text in [
-            "api-gateway; reboot",
-            "-api-gateway",
-            "api-gateway\n",
-            " api-gateway",
-            "api gateway",
-            "",
-            "../worker",
-            "worker@",
-            "{n}",
-        ] {
+        for text in
+            ["api-gateway; reboot", "-api-gateway", "api-gateway\n", " api-gateway", "api gateway", "", "../worker", "worker@", "{n}"]
+        {
             assert_eq!(told(&[("service", text), ("instance", text)]), "no known target", "{text:?}");
         }
-        let annotations = BTreeMap::from([
-            ("service".to_owned(), "api-gateway".to_owned()),
-            ("instance".to_owned(), "web-1".to_owned()),
-        ]);
+        let annotations = BTreeMap::from([("service".to_owned(), "api-gateway".to_owned()), ("instance".to_owned(), "web-1".to_owned())]);
         let target = Targets::build(&file()).unwrap().target(&alert(BTreeMap::new(), annotations));
         assert_eq!(target, Target::default());
     }

@@ -14,26 +14,11 @@ pub struct HandArgs {
 
 /// 0 for every reply, refusals included; 74 if the reply could not be written.
 pub async fn run(args: HandArgs) -> ExitCode {
-    let caller = hand::Caller {
-        connection: std::env::var("SSH_CONNECTION").ok(),
-        command: std::env::var("SSH_ORIGINAL_COMMAND").ok(),
-    };
+    let caller = hand::Caller { connection: std::env::var("SSH_CONNECTION").ok(), command: std::env::var("SSH_ORIGINAL_COMMAND").ok() };
     let usual = Limits::default();
     // Ends before the asking end's own limit, so that the asker hears what timed out.
-    let limits = Limits {
-        observe: usual.observe - Duration::from_secs(3),
-        restart: usual.restart - Duration::from_secs(5),
-        ..usual
-    };
-    let served = hand::serve(
-        &args.config,
-        &caller,
-        tokio::io::stdin(),
-        tokio::io::stdout(),
-        SystemClock.now(),
-        &limits,
-    )
-    .await;
+    let limits = Limits { observe: usual.observe - Duration::from_secs(3), restart: usual.restart - Duration::from_secs(5), ..usual };
+    let served = hand::serve(&args.config, &caller, tokio::io::stdin(), tokio::io::stdout(), SystemClock.now(), &limits).await;
     // Ends here and now: after a caller who never finished a request, the thread that reads stdin would keep the runtime waiting.
     match served {
         Ok(()) => std::process::exit(0),

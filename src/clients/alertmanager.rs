@@ -45,29 +45,19 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     pub fn new(url: &str) -> Result<Self, AlertmanagerError> {
-        Ok(Self {
-            client: http::client(Duration::from_secs(10))?,
-            url: url.trim_end_matches('/').to_owned(),
-        })
+        Ok(Self { client: http::client(Duration::from_secs(10))?, url: url.trim_end_matches('/').to_owned() })
     }
 
     /// Active alerts that fit all of the matchers (Alertmanager's syntax); all active ones without any.
     pub async fn active(&self, matchers: &[String]) -> Result<Vec<ActiveAlert>, AlertmanagerError> {
-        let filters: Vec<(&str, &str)> = matchers
-            .iter()
-            .map(|m| ("filter", m.as_str()))
-            .chain([("active", "true")])
-            .collect();
+        let filters: Vec<(&str, &str)> = matchers.iter().map(|m| ("filter", m.as_str())).chain([("active", "true")]).collect();
         let request = self.client.get(format!("{}/api/v2/alerts", self.url)).query(&filters);
         let response = request.send().await.map_err(|e| AlertmanagerError::Unreachable(chain(&e)))?;
         let status = response.status();
         let body = read_limited(response, LIMIT).await?;
         if !status.is_success() {
             let body = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
-            return Err(AlertmanagerError::Refused {
-                status: status.as_u16(),
-                body,
-            });
+            return Err(AlertmanagerError::Refused { status: status.as_u16(), body });
         }
         serde_json::from_slice(&body).map_err(|e| AlertmanagerError::Strange(e.to_string()))
     }

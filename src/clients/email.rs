@@ -51,32 +51,20 @@ impl Email {
         if to.is_empty() {
             return Err(EmailSetupError::NoRecipient);
         }
-        Ok(Self {
-            transport: transport(url, login)?,
-            from: mailbox(from)?,
-            to,
-        })
+        Ok(Self { transport: transport(url, login)?, from: mailbox(from)?, to })
     }
 
     pub async fn send(&self, subject: &str, text: &str) -> Result<(), EmailError> {
-        let mut builder = Message::builder()
-            .message_id(None)
-            .from(self.from.clone())
-            .subject(one_line(subject));
+        let mut builder = Message::builder().message_id(None).from(self.from.clone()).subject(one_line(subject));
         for to in &self.to {
             builder = builder.to(to.clone());
         }
-        let message = builder
-            .header(ContentType::TEXT_PLAIN)
-            .body(text.to_owned())
-            .map_err(|error| EmailError::Never { why: error.to_string() })?;
+        let message =
+            builder.header(ContentType::TEXT_PLAIN).body(text.to_owned()).map_err(|error| EmailError::Never { why: error.to_string() })?;
         match tokio::time::timeout(TIMEOUT, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(judge(&error)),
-            Err(_) => Err(EmailError::Later {
-                after: None,
-                why: format!("the mail server took longer than {} s", TIMEOUT.as_secs()),
-            }),
+            Err(_) => Err(EmailError::Later { after: None, why: format!("the mail server took longer than {} s", TIMEOUT.as_secs()) }),
         }
     }
 }
@@ -105,16 +93,8 @@ fn transport(url: &SecretString, login: Option<(&str, &SecretString)>) -> Result
 
 /// A line break in a header would begin another header.
 fn one_line(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_SUBJECT)
-        .collect();
-    if text.chars().nth(MAX_SUBJECT).is_some() {
-        line + "…"
-    } else {
-        line
-    }
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SUBJECT).collect();
+    if text.chars().nth(MAX_SUBJECT).is_some() { line + "…" } else { line }
 }
 
 /// What an operator can put right (a login, a relay that refuses us) is tried again slowly.
@@ -147,11 +127,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _guard = runtime.enter();
         assert_eq!(new("smtp://127.0.0.1:25", "a@example.org", &["b@example.org"]), None);
-        assert!(
-            new("http://mail", "a@example.org", &["b@example.org"])
-                .unwrap()
-                .contains("smtp://HOST:PORT")
-        );
+        assert!(new("http://mail", "a@example.org", &["b@example.org"]).unwrap().contains("smtp://HOST:PORT"));
         assert!(new("smtp://127.0.0.1:25", "a", &["b@example.org"]).unwrap().contains("`a`"));
         assert!(new("smtp://127.0.0.1:25", "a@example.org", &[]).unwrap().contains("recipient"));
     }

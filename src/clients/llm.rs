@@ -150,12 +150,7 @@ impl LlmClient {
             .with_org_id("")
             .with_project_id("");
         let client = Client::build(http.clone(), config).with_http_service(transport::Transport::new(http));
-        Ok(Self {
-            client,
-            model: settings.model.clone(),
-            temperature: settings.temperature,
-            timeout,
-        })
+        Ok(Self { client, model: settings.model.clone(), temperature: settings.temperature, timeout })
     }
 
     /// One question, one answer.
@@ -216,10 +211,7 @@ fn wire_message(message: &Message) -> ChatCompletionRequestMessage {
 fn wire_call(call: &AskedCall) -> ChatCompletionMessageToolCalls {
     ChatCompletionMessageToolCalls::Function(ChatCompletionMessageToolCall {
         id: call.id.clone(),
-        function: FunctionCall {
-            name: call.name.clone(),
-            arguments: call.arguments.clone(),
-        },
+        function: FunctionCall { name: call.name.clone(), arguments: call.arguments.clone() },
     })
 }
 

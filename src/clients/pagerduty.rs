@@ -58,11 +58,7 @@ impl PagerDuty {
         let wrong = || PagerDutySetupError::Url(api_url.to_owned());
         let base = http::safe_url(api_url).ok_or_else(wrong)?;
         let url = base.join("/v2/enqueue").map_err(|_| wrong())?;
-        Ok(Self {
-            http: http::client(TIMEOUT)?,
-            url,
-            routing_key,
-        })
+        Ok(Self { http: http::client(TIMEOUT)?, url, routing_key })
     }
 
     /// Opens an alert, or adds to the open one of the same key.
@@ -100,10 +96,7 @@ impl PagerDuty {
             event["client"] = json!("Paramedic");
         }
         let reply = self.http.post(self.url.clone()).json(&event).send().await;
-        let reply = reply.map_err(|e| PagerDutyError::Later {
-            after: None,
-            why: e.without_url().to_string(),
-        })?;
+        let reply = reply.map_err(|e| PagerDutyError::Later { after: None, why: e.without_url().to_string() })?;
         judge(reply).await
     }
 }
@@ -116,9 +109,7 @@ async fn judge(reply: reqwest::Response) -> Result<(), PagerDutyError> {
         status if status.is_success() => Ok(()),
         StatusCode::BAD_REQUEST => {
             let body = reply.bytes().await.map(|bytes| cut(&String::from_utf8_lossy(&bytes), 300));
-            Err(PagerDutyError::Never {
-                why: format!("{why}: {}", body.unwrap_or_else(|_| "no reason given".into())),
-            })
+            Err(PagerDutyError::Never { why: format!("{why}: {}", body.unwrap_or_else(|_| "no reason given".into())) })
         }
         StatusCode::TOO_MANY_REQUESTS => later(Some(retry_after(&reply).map_or(LIMITED, |named| named.max(LIMITED)))),
         status if status.is_client_error() || status.is_redirection() => later(Some(SLOWLY)),

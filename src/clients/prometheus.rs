@@ -54,10 +54,7 @@ pub struct Prometheus(Client);
 impl Prometheus {
     pub fn new(url: &str) -> Result<Self, PrometheusError> {
         let client = http::client(Duration::from_secs(15))?;
-        let why = |e: prometheus_http_query::Error| PrometheusError::Url {
-            url: url.to_owned(),
-            why: e.to_string(),
-        };
+        let why = |e: prometheus_http_query::Error| PrometheusError::Url { url: url.to_owned(), why: e.to_string() };
         Ok(Self(Client::from(client, url).map_err(why)?))
     }
 
@@ -76,18 +73,8 @@ async fn read(response: Result<reqwest::Response, prometheus_http_query::Error>)
     let body = read_limited(response, LIMIT).await?;
     let envelope: Envelope = serde_json::from_slice(&body).map_err(|e| PrometheusError::Strange(e.to_string()))?;
     match (envelope.status.as_str(), envelope.data) {
-        (
-            "success",
-            Some(ResultSet {
-                result: Value::Array(result),
-            }),
-        ) => Ok(Answer {
-            result,
-            warnings: envelope.warnings,
-        }),
+        ("success", Some(ResultSet { result: Value::Array(result) })) => Ok(Answer { result, warnings: envelope.warnings }),
         ("success", _) => Err(PrometheusError::Strange("no list of results".into())),
-        (status, _) => Err(PrometheusError::Refused(
-            envelope.error.unwrap_or_else(|| format!("status {status}")),
-        )),
+        (status, _) => Err(PrometheusError::Refused(envelope.error.unwrap_or_else(|| format!("status {status}")))),
     }
 }

@@ -104,10 +104,7 @@ impl SlackClient {
         let call = session.http_session_api.http_post::<_, Posted>(method, body, None);
         match tokio::time::timeout(TIMEOUT, call).await {
             Ok(answer) => answer.map_err(SlackError::from),
-            Err(_) => Err(SlackError::later(
-                None,
-                format!("{method} took longer than {} s", TIMEOUT.as_secs()),
-            )),
+            Err(_) => Err(SlackError::later(None, format!("{method} took longer than {} s", TIMEOUT.as_secs()))),
         }
     }
 }
@@ -134,9 +131,7 @@ fn https(api_url: &Url) -> Result<Https, SlackSetupError> {
         let builder = builder.with_native_roots().map_err(SlackSetupError::Roots)?;
         return Ok(builder.https_only().enable_all_versions().wrap_connector(tcp));
     }
-    let no_roots = rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
+    let no_roots = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     Ok(builder.with_tls_config(no_roots).https_or_http().enable_http1().wrap_connector(tcp))
 }
 
@@ -147,11 +142,7 @@ mod tests {
     #[test]
     fn a_click_is_answered_at_slack_and_nowhere_else() {
         let client = SlackClient::new("http://127.0.0.1:4000/api", SecretString::from("xoxb-1")).unwrap();
-        for good in [
-            "https://hooks.slack.com/actions/T/1/x",
-            "https://slack.com/x",
-            "http://127.0.0.1:4000/respond/1",
-        ] {
+        for good in ["https://hooks.slack.com/actions/T/1/x", "https://slack.com/x", "http://127.0.0.1:4000/respond/1"] {
             assert!(client.may_answer_at(&Url::parse(good).unwrap()), "{good}");
         }
         for bad in [

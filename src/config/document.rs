@@ -15,6 +15,9 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 /// Errors told of one file; a reader who has mended so many asks again.
 const MOST: usize = 50;
 
+/// Gets a text's path and the text; gives what stands there instead, or what is wrong with it.
+type TextChange<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Option<String>, String>;
+
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Complaint {
@@ -128,7 +131,7 @@ impl Document {
     }
 
     /// Visits every text with its path and may replace it.
-    pub fn each_text(&mut self, change: &mut dyn FnMut(&str, &str) -> Result<Option<String>, String>, complaints: &mut Vec<Complaint>) {
+    pub fn each_text(&mut self, change: TextChange<'_>, complaints: &mut Vec<Complaint>) {
         let mut problems = Vec::new();
         self.root.each_text(String::new(), change, &mut problems);
         complaints.extend(problems.iter().map(|problem: &Problem| self.complaint(&problem.path, &problem.message)));
@@ -244,7 +247,7 @@ impl Spot {
         }
     }
 
-    fn each_text(&mut self, path: String, change: &mut dyn FnMut(&str, &str) -> Result<Option<String>, String>, problems: &mut Vec<Problem>) {
+    fn each_text(&mut self, path: String, change: TextChange<'_>, problems: &mut Vec<Problem>) {
         match &mut self.node {
             Node::Scalar(Value::String(text)) => match change(&path, text) {
                 Ok(Some(new)) => *text = new,

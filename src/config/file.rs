@@ -2,10 +2,10 @@
 
 use super::Complaint;
 use super::document::Document;
+use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
-use crate::clients::llm::LlmSettings;
 use crate::safety::Limits;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -190,7 +190,12 @@ impl MainFile {
     }
 }
 
-pub fn read(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<MainFile> {
+pub fn read(
+    path: &Path,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+    complaints: &mut Vec<Complaint>,
+) -> Option<MainFile> {
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
     overrides.apply(&mut document);
@@ -218,7 +223,10 @@ pub fn read(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Op
         }
     }
     if file.slack.as_ref().is_some_and(|slack| slack.signing_secret.is_none() && slack.app_token.is_none()) {
-        complain("slack", "expected signing_secret (clicks over HTTP) or app_token (Socket Mode): without either nobody can decide in Slack".into());
+        complain(
+            "slack",
+            "expected signing_secret (clicks over HTTP) or app_token (Socket Mode): without either nobody can decide in Slack".into(),
+        );
     }
     Some(file)
 }

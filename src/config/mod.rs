@@ -12,10 +12,10 @@ pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
 
 use crate::classifier::{Rules, RulesFile, Targets};
+use crate::clients::llm::LlmSettings;
 use crate::domain::{Inventory, InventoryFile};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
-use crate::clients::llm::LlmSettings;
 use crate::planner::{Runbook, RunbookFile};
 use crate::safety::Limits;
 use crate::tools;
@@ -68,7 +68,9 @@ impl Config {
             warnings.push("the inventory lists no service: nothing will be acted upon".into());
         }
         if main.slack.is_none() && main.pagerduty.is_none() && main.email.is_none() {
-            warnings.push("neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into());
+            warnings.push(
+                "neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into(),
+            );
         }
         let settings = main.settings();
         Ok(Self {
@@ -120,7 +122,11 @@ fn read_rules(path: &Path, runbooks: &BTreeMap<String, Runbook>, complaints: &mu
     document.check(Rules::build(file, &known), complaints)
 }
 
-fn read_services(path: &Path, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<(Inventory, Targets)> {
+fn read_services(
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    complaints: &mut Vec<Complaint>,
+) -> Option<(Inventory, Targets)> {
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
     let file: InventoryFile = document.read(complaints)?;

@@ -118,19 +118,11 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn ok(said: impl Into<String>, output: serde_json::Value) -> Self {
-        Self {
-            ok: true,
-            said: said.into(),
-            output,
-        }
+        Self { ok: true, said: said.into(), output }
     }
 
     pub fn failed(said: impl Into<String>) -> Self {
         let said = said.into();
-        Self {
-            ok: false,
-            output: serde_json::json!({ "error": said }),
-            said,
-        }
+        Self { ok: false, output: serde_json::json!({ "error": said }), said }
     }
 }

@@ -138,10 +138,7 @@ impl Approval {
     pub fn void(mut self, why: &str, now: Time) -> Result<Self, IllegalTransition> {
         match self.state {
             ApprovalState::Asked | ApprovalState::Granted { .. } => {
-                self.state = ApprovalState::Void {
-                    why: why.to_owned(),
-                    at: now,
-                };
+                self.state = ApprovalState::Void { why: why.to_owned(), at: now };
                 Ok(self)
             }
             ref other => Err(IllegalTransition::Decided(self.id, other.word())),

@@ -185,31 +185,11 @@ impl fmt::Display for Entry {
             },
             Self::PlannerFailed { planner, why } => write!(f, "{planner} cannot go on: {}", line(why)),
             Self::Denied { proposal, opinions, .. } => {
-                let word = if opinions.iter().any(|o| o.critical) {
-                    "DENIED (critical attempt)"
-                } else {
-                    "denied"
-                };
-                write!(
-                    f,
-                    "{word} {} {}: {}",
-                    line(&proposal.tool),
-                    line(&proposal.arguments.to_string()),
-                    reasons(opinions, Verdict::Deny)
-                )
+                let word = if opinions.iter().any(|o| o.critical) { "DENIED (critical attempt)" } else { "denied" };
+                write!(f, "{word} {} {}: {}", line(&proposal.tool), line(&proposal.arguments.to_string()), reasons(opinions, Verdict::Deny))
             }
-            Self::Asked {
-                approval,
-                action,
-                opinions,
-                ..
-            } => {
-                write!(
-                    f,
-                    "asked {approval} for {}: {}",
-                    line(&action.summary()),
-                    reasons(opinions, Verdict::Confirm)
-                )
+            Self::Asked { approval, action, opinions, .. } => {
+                write!(f, "asked {approval} for {}: {}", line(&action.summary()), reasons(opinions, Verdict::Confirm))
             }
             Self::Granted { approval, by } => write!(f, "{approval} granted by {}", line(&by.to_string())),
             Self::Refused { approval, by } => write!(f, "{approval} denied by {}", line(&by.to_string())),
@@ -250,11 +230,7 @@ fn reasons(opinions: &[Opinion], verdict: Verdict) -> String {
 /// At most 300 characters, control characters and bidirectional overrides escaped.
 fn line(text: &str) -> String {
     let shown: String = text.chars().take(300).map(|c| if hidden(c) { ' ' } else { c }).collect();
-    if text.chars().nth(300).is_some() {
-        format!("{shown}… (cut)")
-    } else {
-        shown
-    }
+    if text.chars().nth(300).is_some() { format!("{shown}… (cut)") } else { shown }
 }
 
 fn hidden(c: char) -> bool {

@@ -266,13 +266,7 @@ impl Incident {
         let seq = recorded.seq;
         match &recorded.entry {
             Entry::Raised { .. } => return Err(self.illegal(seq, "raised twice")),
-            Entry::Classified {
-                level,
-                rule,
-                why,
-                runbook,
-                mode,
-            } => {
+            Entry::Classified { level, rule, why, runbook, mode } => {
                 if *level < self.level && self.rule.is_some() {
                     return Err(self.illegal(seq, "a level is never lowered"));
                 }
@@ -298,34 +292,16 @@ impl Incident {
             Entry::Thought { text, calls, tokens } => {
                 self.tokens += tokens;
                 self.queue = calls.iter().cloned().collect();
-                self.thoughts.push(Thought {
-                    text: text.clone(),
-                    calls: calls.clone(),
-                });
+                self.thoughts.push(Thought { text: text.clone(), calls: calls.clone() });
             }
             Entry::PlannerFailed { why, .. } => self.end_run(why, true),
             Entry::RunEnded { summary, .. } => self.end_run(summary, false),
-            Entry::Denied {
-                proposal,
-                planner,
-                opinions,
-            } => self.push_step(seq, proposal, *planner, None, None, opinions, StepEnd::Denied),
-            Entry::Asked {
-                approval,
-                proposal,
-                planner,
-                action,
-                opinions,
-                expires_at,
-            } => {
+            Entry::Denied { proposal, planner, opinions } => self.push_step(seq, proposal, *planner, None, None, opinions, StepEnd::Denied),
+            Entry::Asked { approval, proposal, planner, action, opinions, expires_at } => {
                 if self.pending.is_some() || self.in_flight.is_some() {
                     return Err(self.illegal(seq, "asked while another action is open"));
                 }
-                self.pending = Some(Pending {
-                    approval: *approval,
-                    expires_at: *expires_at,
-                    granted: None,
-                });
+                self.pending = Some(Pending { approval: *approval, expires_at: *expires_at, granted: None });
                 self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
                 self.go(State::AwaitingApproval);
             }
@@ -336,25 +312,15 @@ impl Incident {
             Entry::Refused { by, .. } => self.end_question(seq, StepEnd::RefusedBy(by.clone()))?,
             Entry::Expired { .. } => self.end_question(seq, StepEnd::Expired)?,
             Entry::Void { why, .. } => self.end_question(seq, StepEnd::Void(why.clone()))?,
-            Entry::Started {
-                proposal,
-                planner,
-                action,
-                opinions,
-                approval,
-                ..
-            } => self.start_action(recorded, proposal, *planner, action, opinions, *approval)?,
+            Entry::Started { proposal, planner, action, opinions, approval, .. } => {
+                self.start_action(recorded, proposal, *planner, action, opinions, *approval)?
+            }
             Entry::Waiting { .. } => self.waiting = true,
             Entry::Finished { outcome } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
             Entry::InDoubt { found: Some(outcome) } => self.end_action(seq, StepEnd::Finished(outcome.clone()))?,
             Entry::InDoubt { found: None } => self.end_action(seq, StepEnd::InDoubt)?,
             Entry::VerifyStarted { deadline, independent } => {
-                self.verifying = Some(Verifying {
-                    deadline: *deadline,
-                    checkable: independent.is_some(),
-                    independent: None,
-                    alert: None,
-                });
+                self.verifying = Some(Verifying { deadline: *deadline, checkable: independent.is_some(), independent: None, alert: None });
                 self.go(State::Verifying);
             }
             Entry::Signalled { signal, holds, .. } => {
@@ -390,15 +356,7 @@ impl Incident {
 
     fn start_run(&mut self, number: u32, planner: PlannerKind) {
         let (first_step, first_thought) = (self.steps.len(), self.thoughts.len());
-        self.run = Some(Run {
-            number,
-            planner,
-            skipped: BTreeSet::new(),
-            first_step,
-            first_thought,
-            over: false,
-            failed: false,
-        });
+        self.run = Some(Run { number, planner, skipped: BTreeSet::new(), first_step, first_thought, over: false, failed: false });
         self.queue.clear();
         self.verifying = None;
         self.go(State::Diagnosing);
@@ -451,10 +409,7 @@ impl Incident {
         if self.in_flight.is_some() {
             return Err(self.illegal(recorded.seq, "started while another action is under way"));
         }
-        let asked = self
-            .steps
-            .last_mut()
-            .filter(|step| step.end == StepEnd::Asked && step.approval == approval);
+        let asked = self.steps.last_mut().filter(|step| step.end == StepEnd::Asked && step.approval == approval);
         match (asked, approval) {
             (Some(step), Some(_)) => step.end = StepEnd::Started,
             (_, Some(_)) => return Err(self.illegal(recorded.seq, "started under an approval that was not asked")),
@@ -462,10 +417,7 @@ impl Incident {
         }
         self.pending = None;
         self.waiting = false;
-        self.in_flight = Some(InFlight {
-            action: action.clone(),
-            started_at: recorded.at,
-        });
+        self.in_flight = Some(InFlight { action: action.clone(), started_at: recorded.at });
         if action.effect.changes_something() {
             self.go(State::Mitigating);
         } else if self.state == State::AwaitingApproval {

@@ -14,11 +14,7 @@ pub struct NameError(String);
 fn check_name(text: &str) -> Result<(), NameError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
     let good = text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed);
-    if good {
-        Ok(())
-    } else {
-        Err(NameError(text.chars().take(60).collect::<String>().escape_debug().to_string()))
-    }
+    if good { Ok(()) } else { Err(NameError(text.chars().take(60).collect::<String>().escape_debug().to_string())) }
 }
 
 macro_rules! name {
@@ -213,10 +209,7 @@ impl Inventory {
             check_roots(&service.log_roots, &at, &mut problems);
             listed.push((at.clone(), service.name.clone()));
             if let Some(first) = inventory.services.insert(service.name.clone(), service) {
-                problems.push(Problem::new(
-                    format!("{at}.name"),
-                    format!("service `{}` is listed twice", first.name),
-                ));
+                problems.push(Problem::new(format!("{at}.name"), format!("service `{}` is listed twice", first.name)));
             }
         }
         for (at, name) in listed {
@@ -229,16 +222,11 @@ impl Inventory {
         let Some(service) = self.service(name) else { return };
         for (index, host) in service.hosts.iter().enumerate() {
             if !self.hosts.contains_key(host) {
-                problems.push(Problem::new(
-                    format!("{at}.hosts[{index}]"),
-                    format!("host `{host}` is not listed under hosts"),
-                ));
+                problems.push(Problem::new(format!("{at}.hosts[{index}]"), format!("host `{host}` is not listed under hosts")));
             }
         }
         let named = [("depends_on", &service.depends_on), ("consumers", &service.consumers)];
-        let lists = named
-            .iter()
-            .flat_map(|(key, list)| list.iter().enumerate().map(move |(i, n)| (format!("{at}.{key}[{i}]"), n)));
+        let lists = named.iter().flat_map(|(key, list)| list.iter().enumerate().map(move |(i, n)| (format!("{at}.{key}[{i}]"), n)));
         for (path, other) in lists.chain(service.pool.iter().map(|n| (format!("{at}.pool"), n))) {
             if !self.services.contains_key(other) {
                 problems.push(Problem::new(path, format!("service `{other}` is not listed under services")));
@@ -248,19 +236,11 @@ impl Inventory {
             Reach::Systemd { .. } if service.hosts.is_empty() => {
                 problems.push(Problem::new(format!("{at}.hosts"), "a systemd service needs at least one host"));
             }
-            Reach::Systemd {
-                template: Some(template), ..
-            } if !template.contains("{n}") => {
-                problems.push(Problem::new(
-                    format!("{at}.reach.systemd.template"),
-                    "expected `{n}` where the instance's number goes",
-                ));
+            Reach::Systemd { template: Some(template), .. } if !template.contains("{n}") => {
+                problems.push(Problem::new(format!("{at}.reach.systemd.template"), "expected `{n}` where the instance's number goes"));
             }
             Reach::Process { command, .. } if command.is_empty() => {
-                problems.push(Problem::new(
-                    format!("{at}.reach.process.command"),
-                    "expected a program and its arguments",
-                ));
+                problems.push(Problem::new(format!("{at}.reach.process.command"), "expected a program and its arguments"));
             }
             _ => {}
         }
@@ -287,19 +267,12 @@ impl Inventory {
         let Some(service) = self.service(name) else {
             return BTreeSet::new();
         };
-        [&service.name]
-            .into_iter()
-            .chain(&service.depends_on)
-            .chain(&service.pool)
-            .chain(&service.consumers)
-            .collect()
+        [&service.name].into_iter().chain(&service.depends_on).chain(&service.pool).chain(&service.consumers).collect()
     }
 }
 
 /// Never cleaned, whatever a configuration says: the boundary table's list and their like.
-const PROTECTED: [&str; 11] = [
-    "/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys",
-];
+const PROTECTED: [&str; 11] = ["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys"];
 
 /// Is this path, or what it lies below, protected? `/` protects itself only; so do the bare `/var`, `/home` and `/root`.
 pub fn protected_path(path: &std::path::Path) -> bool {

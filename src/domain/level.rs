@@ -19,9 +19,7 @@ impl TryFrom<u8> for Level {
             1 => Ok(Self::One),
             2 => Ok(Self::Two),
             3 => Ok(Self::Three),
-            other => Err(format!(
-                "level {other} does not exist: expected 1 (fix), 2 (confirm) or 3 (escalate)"
-            )),
+            other => Err(format!("level {other} does not exist: expected 1 (fix), 2 (confirm) or 3 (escalate)")),
         }
     }
 }

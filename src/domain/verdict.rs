@@ -52,20 +52,10 @@ pub struct Opinion {
 
 impl Opinion {
     pub fn new(layer: Layer, verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self {
-            layer,
-            verdict,
-            reason: reason.into(),
-            critical: false,
-        }
+        Self { layer, verdict, reason: reason.into(), critical: false }
     }
 
     pub fn critical(layer: Layer, reason: impl Into<String>) -> Self {
-        Self {
-            layer,
-            verdict: Verdict::Deny,
-            reason: reason.into(),
-            critical: true,
-        }
+        Self { layer, verdict: Verdict::Deny, reason: reason.into(), critical: true }
     }
 }

@@ -28,10 +28,16 @@ impl Engine {
             ApprovalState::Asked if now < approval.expires_at => Ok(Wake::At(approval.expires_at)),
             ApprovalState::Asked => self.expire(claim, incident, approval).await,
             ApprovalState::Granted { by, .. } => self.granted(claim, incident, &pending, approval.clone(), by.clone()).await,
-            ApprovalState::Denied { by, .. } => self.append(claim, incident, vec![Entry::Refused { approval: approval.id, by: by.clone() }]).await,
+            ApprovalState::Denied { by, .. } => {
+                self.append(claim, incident, vec![Entry::Refused { approval: approval.id, by: by.clone() }]).await
+            }
             ApprovalState::Expired { .. } => self.append(claim, incident, vec![Entry::Expired { approval: approval.id }]).await,
-            ApprovalState::Void { why, .. } => self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: why.clone() }]).await,
-            ApprovalState::Used { .. } => self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: "it was used before".into() }]).await,
+            ApprovalState::Void { why, .. } => {
+                self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: why.clone() }]).await
+            }
+            ApprovalState::Used { .. } => {
+                self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: "it was used before".into() }]).await
+            }
         }
     }
 
@@ -56,7 +62,14 @@ impl Engine {
         Ok(Wake::Now)
     }
 
-    async fn granted(&self, claim: &Claim, incident: &mut Incident, pending: &Pending, approval: Approval, by: Principal) -> Result<Wake, EngineError> {
+    async fn granted(
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        pending: &Pending,
+        approval: Approval,
+        by: Principal,
+    ) -> Result<Wake, EngineError> {
         if pending.granted.is_none() {
             return self.append(claim, incident, vec![Entry::Granted { approval: approval.id, by }]).await;
         }
@@ -68,12 +81,19 @@ impl Engine {
     }
 
     /// A granted action is judged again with the facts of now: what changed since it was asked may deny it.
-    async fn act_approved(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, approval: Approval) -> Result<Wake, EngineError> {
+    async fn act_approved(
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        proposal: Proposal,
+        approval: Approval,
+    ) -> Result<Wake, EngineError> {
         let Some(tool) = tools::find(&approval.action.tool) else { return Err(fenced(incident)) };
         match self.judge(incident, approval.action.clone(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
             Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => {
-                let reasons: Vec<String> = opinions.into_iter().filter(|o| o.verdict > crate::domain::Verdict::Allow).map(|o| o.reason).collect();
+                let reasons: Vec<String> =
+                    opinions.into_iter().filter(|o| o.verdict > crate::domain::Verdict::Allow).map(|o| o.reason).collect();
                 let why = format!("granted, but no longer allowed: {}", reasons.join("; "));
                 let (id, from) = (approval.id, approval.state.word());
                 let voided = approval.void(&why, self.now()).map_err(|_| fenced(incident))?;
@@ -84,7 +104,13 @@ impl Engine {
         }
     }
 
-    async fn answer_question(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, approval: Approval) -> Result<Wake, EngineError> {
+    async fn answer_question(
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        proposal: Proposal,
+        approval: Approval,
+    ) -> Result<Wake, EngineError> {
         match self.judge(incident, approval.action.clone(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => {
                 let action = permit.action().clone();
@@ -92,7 +118,8 @@ impl Engine {
                 let verdict = crate::domain::Verdict::Confirm;
                 let started = Entry::Started { proposal, planner, action, verdict, opinions, approval: permit.approval() };
                 let spent = approval.spend(self.now()).map_err(|_| fenced(incident))?;
-                self.commit(claim, incident, Commit { entries: vec![started], moved: Some((spent, "granted")), ..Commit::default() }).await?;
+                self.commit(claim, incident, Commit { entries: vec![started], moved: Some((spent, "granted")), ..Commit::default() })
+                    .await?;
                 self.finish_question(claim, incident).await
             }
             Ruling::Confirm(..) | Ruling::Denied(..) => Err(fenced(incident)),

@@ -107,7 +107,8 @@ impl Engine {
     }
 
     async fn deny(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
-        metrics::counter!("paramedic_actions_total", "tool" => known_name(&proposal.tool), "verdict" => "deny", "outcome" => "none").increment(1);
+        metrics::counter!("paramedic_actions_total", "tool" => known_name(&proposal.tool), "verdict" => "deny", "outcome" => "none")
+            .increment(1);
         let planner = planner_of(incident);
         if opinions.iter().any(|opinion| opinion.critical) {
             tracing::error!(incident = %incident.id, tool = %proposal.tool, "a planner asked for something that is never done");
@@ -115,13 +116,29 @@ impl Engine {
         self.append(claim, incident, vec![Entry::Denied { proposal, planner, opinions }]).await
     }
 
-    async fn ask(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, action: Action, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
+    async fn ask(
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        proposal: Proposal,
+        action: Action,
+        opinions: Vec<Opinion>,
+    ) -> Result<Wake, EngineError> {
         let id = self.parts.store.next_approval().await?;
         let now = self.now();
         let expires_at = now + self.parts.settings.approval_expires;
         let reasons = opinions.iter().filter(|o| o.verdict == Verdict::Confirm).map(|o| o.reason.clone()).collect();
         let (digest, incident_id) = (action.digest(), incident.id);
-        let approval = Approval { id, incident: incident_id, digest, action: action.clone(), reasons, asked_at: now, expires_at, state: ApprovalState::Asked };
+        let approval = Approval {
+            id,
+            incident: incident_id,
+            digest,
+            action: action.clone(),
+            reasons,
+            asked_at: now,
+            expires_at,
+            state: ApprovalState::Asked,
+        };
         let entry = Entry::Asked { approval: id, proposal, planner: planner_of(incident), action, opinions, expires_at };
         self.commit(claim, incident, Commit { entries: vec![entry], asked: Some(approval), ..Commit::default() }).await?;
         metrics::counter!("paramedic_approvals_total", "state" => "asked").increment(1);
@@ -130,18 +147,33 @@ impl Engine {
 
     /// Record, act, record.
     pub(super) async fn act(
-        &self, claim: &Claim, incident: &mut Incident, tool: &dyn Tool, proposal: Proposal, ruled: (AuthorizedAction, Vec<Opinion>), approval: Option<Approval>,
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        tool: &dyn Tool,
+        proposal: Proposal,
+        ruled: (AuthorizedAction, Vec<Opinion>),
+        approval: Option<Approval>,
     ) -> Result<Wake, EngineError> {
         let (permit, opinions) = ruled;
         let action = permit.action().clone();
         let verdict = opinions.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Deny);
-        let started = Entry::Started { proposal, planner: planner_of(incident), action: action.clone(), verdict, opinions, approval: permit.approval() };
+        let started = Entry::Started {
+            proposal,
+            planner: planner_of(incident),
+            action: action.clone(),
+            verdict,
+            opinions,
+            approval: permit.approval(),
+        };
         let mut commit = Commit { entries: vec![started], budget: budget(&action), hold: holds(incident, &action), ..Commit::default() };
         if let Some(approval) = approval {
             commit.moved = Some((approval.spend(self.now()).map_err(|e| illegal(incident, &e))?, "granted"));
         }
         match self.commit(claim, incident, commit).await {
-            Err(EngineError::Store(StoreError::Busy { thing, holder })) => return self.put_off(claim, incident, &thing, &holder.to_string()).await,
+            Err(EngineError::Store(StoreError::Busy { thing, holder })) => {
+                return self.put_off(claim, incident, &thing, &holder.to_string()).await;
+            }
             other => other?,
         }
         let ran = self.run_bounded(tool, permit).await;
@@ -221,7 +253,9 @@ fn illegal(incident: &Incident, error: &crate::domain::IllegalTransition) -> Eng
 
 fn budget(action: &Action) -> Vec<BudgetUse> {
     match &action.effect {
-        Effect::Restart { services } => services.iter().map(|service| BudgetUse { kind: "restart", service: Some(service.clone()), amount: 1 }).collect(),
+        Effect::Restart { services } => {
+            services.iter().map(|service| BudgetUse { kind: "restart", service: Some(service.clone()), amount: 1 }).collect()
+        }
         Effect::Scale { service, add } => vec![BudgetUse { kind: "scale", service: Some(service.clone()), amount: *add }],
         Effect::Clean { .. } => vec![BudgetUse { kind: "clean", service: None, amount: 1 }],
         Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),

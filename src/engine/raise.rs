@@ -97,10 +97,8 @@ impl Engine {
     async fn open(&self, group: Group, ids: &[i64]) -> Result<(), StoreError> {
         let Some(first) = group.alerts.into_iter().next() else { return Ok(()) };
         let Classification { level, rule, why, runbook, mode } = group.found;
-        let entries = vec![
-            Entry::Raised { alert: first.alert, target: group.target },
-            Entry::Classified { level, rule, why, runbook, mode },
-        ];
+        let entries =
+            vec![Entry::Raised { alert: first.alert, target: group.target }, Entry::Classified { level, rule, why, runbook, mode }];
         let channels = self.channels();
         let notices = |_: &Incident| match channels.contains(&Channel::Slack) {
             true => vec![(Channel::Slack, Notice::Card)],

@@ -94,7 +94,13 @@ impl Engine {
                 let raise = found.level > incident.level;
                 let mut entries = vec![Entry::AlertJoined { alert }];
                 if raise {
-                    entries.push(Entry::Classified { level: found.level, rule: found.rule, why: found.why, runbook: found.runbook, mode: found.mode });
+                    entries.push(Entry::Classified {
+                        level: found.level,
+                        rule: found.rule,
+                        why: found.why,
+                        runbook: found.runbook,
+                        mode: found.mode,
+                    });
                 }
                 entries
             }
@@ -104,10 +110,10 @@ impl Engine {
     async fn plan(&self, claim: &Claim, incident: &mut Incident, planner: PlannerKind) -> Result<Wake, EngineError> {
         let entry = match planner {
             PlannerKind::Runbook => self.ask_runbook(incident),
-            PlannerKind::Model => Asked::Write(self.ask_model(incident).await),
+            PlannerKind::Model => Asked::write(self.ask_model(incident).await),
         };
         match entry {
-            Asked::Write(entry) => self.append(claim, incident, vec![entry]).await,
+            Asked::Write(entry) => self.append(claim, incident, vec![*entry]).await,
             Asked::Gate(proposal) => self.gate(claim, incident, *proposal).await,
         }
     }
@@ -115,14 +121,14 @@ impl Engine {
     fn ask_runbook(&self, incident: &Incident) -> Asked {
         let planner = PlannerKind::Runbook;
         let Some(runbook) = incident.runbook.as_ref().and_then(|name| self.parts.runbooks.get(name)) else {
-            return Asked::Write(Entry::PlannerFailed { planner, why: "the runbook is not there any more".into() });
+            return Asked::write(Entry::PlannerFailed { planner, why: "the runbook is not there any more".into() });
         };
         match runbook.next(incident) {
             Next::Propose(proposal) => Asked::Gate(Box::new(proposal)),
-            Next::Skip { step, why } => Asked::Write(Entry::Skipped { step, why }),
-            Next::Wait { step } => Asked::Write(Entry::PlannerFailed { planner, why: format!("step {step} has no end") }),
-            Next::Done { summary } => Asked::Write(Entry::RunEnded { planner, summary }),
-            Next::Fail { why } => Asked::Write(Entry::PlannerFailed { planner, why }),
+            Next::Skip { step, why } => Asked::write(Entry::Skipped { step, why }),
+            Next::Wait { step } => Asked::write(Entry::PlannerFailed { planner, why: format!("step {step} has no end") }),
+            Next::Done { summary } => Asked::write(Entry::RunEnded { planner, summary }),
+            Next::Fail { why } => Asked::write(Entry::PlannerFailed { planner, why }),
         }
     }
 
@@ -146,8 +152,14 @@ impl Engine {
 }
 
 enum Asked {
-    Write(Entry),
+    Write(Box<Entry>),
     Gate(Box<crate::domain::Proposal>),
+}
+
+impl Asked {
+    fn write(entry: Entry) -> Self {
+        Self::Write(Box::new(entry))
+    }
 }
 
 /// A model that said something and wants no call has said its last word.

@@ -2,8 +2,8 @@
 //! and channel, again and again until it is taken or can never be.
 
 use super::Engine;
-use crate::domain::{Channel, Entry, Incident, Level, Notice, Severity};
 use crate::clients::slack::Posted;
+use crate::domain::{Channel, Entry, Incident, Level, Notice, Severity};
 use crate::notify::{Outgoing, SendError, Sent};
 use crate::store::{Letter, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -22,7 +22,8 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
     let name = format!("{} {} ({})", before.id, before.alertname(), before.target);
     let mut notices = match entry {
         Entry::Asked { approval, action, .. } => {
-            let text = format!("{name}: asks for {}. Decide with: paramedic approve {approval}, or paramedic deny {approval}", action.summary());
+            let text =
+                format!("{name}: asks for {}. Decide with: paramedic approve {approval}, or paramedic deny {approval}", action.summary());
             let mut asked = vec![(slack, Notice::Ask { approval: *approval }), (email, message(Severity::Warning, &text))];
             if !channels.contains(&slack) {
                 asked.push((pagerduty, Notice::Page { severity: Severity::Warning, summary: text }));

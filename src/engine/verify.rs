@@ -35,7 +35,8 @@ impl Engine {
     pub(super) async fn verify(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
         let Some(verifying) = incident.verifying.clone() else { return Ok(Wake::Now) };
         let (alert, alert_said) = Self::alert_signal(incident);
-        let (independent, independent_said) = if verifying.checkable { self.independent_signal(incident).await } else { (false, String::new()) };
+        let (independent, independent_said) =
+            if verifying.checkable { self.independent_signal(incident).await } else { (false, String::new()) };
         let mut entries = Vec::new();
         if verifying.alert != Some(alert) {
             entries.push(Entry::Signalled { signal: Signal::Alert, holds: alert, said: alert_said });
@@ -68,7 +69,9 @@ impl Engine {
             return None;
         }
         match (alert, self.next_planner(incident)) {
-            (true, _) => Some(Entry::Escalated { why: "symptom suppressed: the alert resolved, but the independent check does not hold".into() }),
+            (true, _) => {
+                Some(Entry::Escalated { why: "symptom suppressed: the alert resolved, but the independent check does not hold".into() })
+            }
             (false, Some(planner)) => {
                 let run = incident.run.as_ref().map_or(1, |run| run.number + 1);
                 Some(Entry::RunStarted { run, planner, runbook: incident.runbook.clone() })

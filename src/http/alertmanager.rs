@@ -99,5 +99,6 @@ fn text(value: Option<&Value>) -> String {
 fn time(value: Option<&Value>) -> Option<Time> {
     let time = Time::from(chrono::DateTime::parse_from_rfc3339(value?.as_str()?).ok()?);
     // Go's zero time means "not set"; a year that milliseconds cannot hold is no time either.
-    (time.timestamp() > 0 && time.timestamp() < 253_402_300_800).then(|| Time::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time))
+    (time.timestamp() > 0 && time.timestamp() < 253_402_300_800)
+        .then(|| Time::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time))
 }

@@ -3,10 +3,10 @@
 use super::Doors;
 use crate::domain::IncidentId;
 use crate::view;
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Deserialize;
 use serde_json::json;
 

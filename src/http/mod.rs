@@ -1,7 +1,7 @@
 //! Floor 6, a door: HTTP. Parses, calls the engine, renders; never acts.
 
-pub mod alertmanager;
 mod access;
+pub mod alertmanager;
 mod api;
 mod clicks;
 pub mod slack;
@@ -54,10 +54,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(shed)
         .layer(guard.clone());
-    let api = Router::new()
-        .route("/api/incidents", get(api::list))
-        .route("/api/incidents/{id}", get(api::show))
-        .layer(guard);
+    let api = Router::new().route("/api/incidents", get(api::list)).route("/api/incidents/{id}", get(api::show)).layer(guard);
     let open = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))

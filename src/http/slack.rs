@@ -66,8 +66,7 @@ pub fn verify(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time
     let claimed = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok());
     let mac = mac(secret, timestamp, body)?;
     // `verify_slice` compares in constant time.
-    mac.verify_slice(&claimed.ok_or(SignatureError::Wrong)?)
-        .map_err(|_| SignatureError::Wrong)?;
+    mac.verify_slice(&claimed.ok_or(SignatureError::Wrong)?).map_err(|_| SignatureError::Wrong)?;
     let at: i64 = timestamp.parse().map_err(|_| SignatureError::Timestamp)?;
     match now.timestamp().abs_diff(at) {
         away if away > WINDOW => Err(SignatureError::Stale(away)),
@@ -101,11 +100,7 @@ pub fn may_decide(click: &Click, settings: &SlackSettings) -> Result<(), NotAllo
     if !fits(&settings.app_id, &click.app_id) {
         return Err(NotAllowed::OtherApp);
     }
-    if allowed(&click.user_id, &settings.approvers) {
-        Ok(())
-    } else {
-        Err(NotAllowed::NoApprover)
-    }
+    if allowed(&click.user_id, &settings.approvers) { Ok(()) } else { Err(NotAllowed::NoApprover) }
 }
 
 /// Doubt denies: with no approvers listed, nobody is one.
@@ -166,29 +161,14 @@ mod tests {
         verify(&secret, &good, BODY.as_bytes(), at(0)).unwrap();
 
         let tampered = BODY.replace("roadrunner", "coyote");
-        assert!(matches!(
-            verify(&secret, &good, tampered.as_bytes(), at(0)),
-            Err(SignatureError::Wrong)
-        ));
-        assert!(matches!(
-            verify(&SecretString::from("other"), &good, BODY.as_bytes(), at(0)),
-            Err(SignatureError::Wrong)
-        ));
-        assert!(matches!(
-            verify(&SecretString::from(""), &good, BODY.as_bytes(), at(0)),
-            Err(SignatureError::NoSecret)
-        ));
+        assert!(matches!(verify(&secret, &good, tampered.as_bytes(), at(0)), Err(SignatureError::Wrong)));
+        assert!(matches!(verify(&SecretString::from("other"), &good, BODY.as_bytes(), at(0)), Err(SignatureError::Wrong)));
+        assert!(matches!(verify(&SecretString::from(""), &good, BODY.as_bytes(), at(0)), Err(SignatureError::NoSecret)));
         for forged in ["v0=", "v0=zz", "v1=a2", &KNOWN[3..], &KNOWN[..40], ""] {
             let forged = headers("1531420618", forged);
-            assert!(matches!(
-                verify(&secret, &forged, BODY.as_bytes(), at(0)),
-                Err(SignatureError::Wrong)
-            ));
+            assert!(matches!(verify(&secret, &forged, BODY.as_bytes(), at(0)), Err(SignatureError::Wrong)));
         }
-        assert!(matches!(
-            verify(&secret, &HeaderMap::new(), BODY.as_bytes(), at(0)),
-            Err(SignatureError::Header(_))
-        ));
+        assert!(matches!(verify(&secret, &HeaderMap::new(), BODY.as_bytes(), at(0)), Err(SignatureError::Header(_))));
     }
 
     #[test]
@@ -199,10 +179,7 @@ mod tests {
             verify(&secret, &good, BODY.as_bytes(), at(near)).unwrap();
         }
         for far in [-301, 301, 4_000_000] {
-            assert!(matches!(
-                verify(&secret, &good, BODY.as_bytes(), at(far)),
-                Err(SignatureError::Stale(_))
-            ));
+            assert!(matches!(verify(&secret, &good, BODY.as_bytes(), at(far)), Err(SignatureError::Stale(_))));
         }
         let odd = headers("9223372036854775807x", &signature(&secret, "9223372036854775807x", b"").unwrap());
         assert!(matches!(verify(&secret, &odd, b"", at(0)), Err(SignatureError::Timestamp)));
@@ -236,15 +213,9 @@ mod tests {
         assert_eq!(with(serde_json::json!({ "team_id": "T2" })), Err(NotAllowed::OtherTeam));
         assert_eq!(with(serde_json::json!({ "app_id": "A2" })), Err(NotAllowed::OtherApp));
         assert_eq!(with(serde_json::json!({ "approvers": ["U2"] })), Err(NotAllowed::NoApprover));
-        let teamless = Click {
-            team: None,
-            ..click.clone()
-        };
+        let teamless = Click { team: None, ..click.clone() };
         let settings = serde_json::json!({ "bot_token": "x", "channel": "#ops", "approvers": ["U1"], "team_id": "T1" });
-        assert_eq!(
-            may_decide(&teamless, &serde_json::from_value(settings).unwrap()),
-            Err(NotAllowed::OtherTeam)
-        );
+        assert_eq!(may_decide(&teamless, &serde_json::from_value(settings).unwrap()), Err(NotAllowed::OtherTeam));
     }
 
     #[test]

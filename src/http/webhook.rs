@@ -4,12 +4,12 @@
 use super::Doors;
 use super::alertmanager::{Delivery, parse};
 use crate::store::InboxError;
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::json;
 
 pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesRejection>) -> Response {

@@ -133,10 +133,7 @@ impl SlackDesk {
             return Err(Problem::new("slack.channel", "expected a channel's id or #name"));
         }
         let client = SlackClient::new(&settings.api_url, settings.bot_token.clone());
-        Ok(Self {
-            client: client.map_err(|error| Problem::new("slack.api_url", with_source(&error)))?,
-            settings: settings.clone(),
-        })
+        Ok(Self { client: client.map_err(|error| Problem::new("slack.api_url", with_source(&error)))?, settings: settings.clone() })
     }
 
     async fn send(&self, message: &Outgoing<'_>) -> Result<Posted, SendError> {
@@ -144,10 +141,10 @@ impl SlackDesk {
         match message.notice {
             Notice::Card => self.edit_or_post(message.thread.cloned(), None, &content).await,
             Notice::AskClosed { .. } => {
-                let place = message.thread.zip(message.message_ts).map(|(thread, ts)| Posted {
-                    channel: thread.channel.clone(),
-                    ts: ts.to_owned(),
-                });
+                let place = message
+                    .thread
+                    .zip(message.message_ts)
+                    .map(|(thread, ts)| Posted { channel: thread.channel.clone(), ts: ts.to_owned() });
                 self.edit_or_post(place, message.thread, &content).await
             }
             _ => self.post(message.thread, &content).await,

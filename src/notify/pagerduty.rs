@@ -24,11 +24,7 @@ fn trigger(message: &Outgoing<'_>, severity: Severity, summary: &str) -> Trigger
     let known = !summary.trim().is_empty();
     let summary = if known { summary } else { incident.alertname() };
     let target = &incident.target;
-    let source = target
-        .host
-        .as_ref()
-        .map(ToString::to_string)
-        .or_else(|| target.service.as_ref().map(ToString::to_string));
+    let source = target.host.as_ref().map(ToString::to_string).or_else(|| target.service.as_ref().map(ToString::to_string));
     Trigger {
         summary: plain(&summary.replace('\n', " "), 2000),
         source: source.unwrap_or_else(|| "unknown".into()),

@@ -88,11 +88,7 @@ fn ask(incident: &Incident, approval: &Approval) -> Content {
         )),
     });
     if !approval.reasons.is_empty() {
-        let lines = approval
-            .reasons
-            .iter()
-            .take(REASONS)
-            .map(|reason| format!("• {}", inline(reason, MAX_LINE)));
+        let lines = approval.reasons.iter().take(REASONS).map(|reason| format!("• {}", inline(reason, MAX_LINE)));
         let mut reasons: Vec<_> = lines.collect();
         if let Some(more @ 1..) = approval.reasons.len().checked_sub(REASONS) {
             reasons.push(format!("… {more} more"));
@@ -100,10 +96,7 @@ fn ask(incident: &Incident, approval: &Approval) -> Content {
         blocks.push(section(&format!("*A human is asked because*\n{}", reasons.join("\n"))));
     }
     if !approval.action.reason.is_empty() {
-        blocks.push(context(&format!(
-            "the planner's words: {}",
-            inline(&approval.action.reason, MAX_LINE)
-        )));
+        blocks.push(context(&format!("the planner's words: {}", inline(&approval.action.reason, MAX_LINE))));
     }
     blocks.push(buttons(approval, fits));
     blocks.push(context(&format!("expires {}; then it is escalated", date(approval.expires_at))));

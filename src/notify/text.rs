@@ -69,12 +69,8 @@ pub fn code(value: &serde_json::Value, limit: usize) -> Option<String> {
 /// Plain text for a mail or a page: control characters out, line breaks kept, cut with a mark.
 pub fn plain(text: &str, limit: usize) -> String {
     let shown = |c: char| !hidden(c);
-    let mut out: String = text
-        .chars()
-        .filter(|c| shown(*c))
-        .take(limit)
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect();
+    let mut out: String =
+        text.chars().filter(|c| shown(*c)).take(limit).map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     if text.chars().filter(|c| shown(*c)).nth(limit).is_some() {
         out.push_str(MARK);
     }
@@ -113,10 +109,7 @@ mod tests {
     fn code_is_still_the_same_json_once_slack_has_decoded_it() {
         let value = json!({ "path": "a```b\u{202e}\u{e0001}<!here>&" });
         let shown = code(&value, 3000).unwrap();
-        assert!(
-            !shown.contains('`') && !shown.contains('<') && !shown.contains('\u{202e}'),
-            "{shown}"
-        );
+        assert!(!shown.contains('`') && !shown.contains('<') && !shown.contains('\u{202e}'), "{shown}");
         let decoded = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&decoded).unwrap(), value);
         assert_eq!(code(&value, 10), None);

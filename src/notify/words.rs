@@ -56,11 +56,7 @@ pub fn alerts(incident: &Incident) -> String {
 
 /// What is known last: how it ended, else why it was escalated, else what a planner found.
 pub fn finding(incident: &Incident) -> Option<(&'static str, &str)> {
-    let known = [
-        ("Outcome", &incident.outcome),
-        ("Escalated", &incident.escalated),
-        ("Finding", &incident.finding),
-    ];
+    let known = [("Outcome", &incident.outcome), ("Escalated", &incident.escalated), ("Finding", &incident.finding)];
     known.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)))
 }
 

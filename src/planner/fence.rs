@@ -35,16 +35,8 @@ pub fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let head = (0..=most / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let tail = (text.len() - most / 2..=text.len())
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(text.len());
-    format!(
-        "{}\n[… {} of {} bytes cut …]\n{}",
-        &text[..head],
-        tail - head,
-        text.len(),
-        &text[tail..]
-    )
+    let tail = (text.len() - most / 2..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    format!("{}\n[… {} of {} bytes cut …]\n{}", &text[..head], tail - head, text.len(), &text[tail..])
 }
 
 #[cfg(test)]

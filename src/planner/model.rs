@@ -54,10 +54,7 @@ impl ModelPlanner {
     pub fn new(settings: &LlmSettings) -> Result<Self, LlmError> {
         Ok(Self {
             client: LlmClient::new(settings)?,
-            limits: Limits {
-                output: settings.tool_output_bytes,
-                prompt: settings.prompt_bytes,
-            },
+            limits: Limits { output: settings.tool_output_bytes, prompt: settings.prompt_bytes },
             max_tokens: settings.max_tokens_per_incident,
         })
     }
@@ -68,23 +65,14 @@ impl ModelPlanner {
         if empty >= MOST_EMPTY {
             return Err(ModelError::Empty(empty));
         }
-        let offered: usize = tools
-            .iter()
-            .map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + 40)
-            .sum();
-        let limits = Limits {
-            prompt: self.limits.prompt.saturating_sub(offered),
-            ..self.limits
-        };
+        let offered: usize =
+            tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + 40).sum();
+        let limits = Limits { prompt: self.limits.prompt.saturating_sub(offered), ..self.limits };
         let messages = prompt::conversation(incident, limits).ok_or(ModelError::Prompt(self.limits.prompt))?;
         let asked: usize = offered + messages.iter().map(prompt::size).sum::<usize>();
         let next = asked as u64 / BYTES_A_TOKEN;
         if incident.tokens.saturating_add(next) > self.max_tokens {
-            return Err(ModelError::Budget {
-                spent: incident.tokens,
-                next,
-                limit: self.max_tokens,
-            });
+            return Err(ModelError::Budget { spent: incident.tokens, next, limit: self.max_tokens });
         }
         let answer = self.client.ask(&messages, tools).await?;
         Ok(thought(answer, incident.thoughts.len(), asked))
@@ -93,11 +81,7 @@ impl ModelPlanner {
 
 /// How often the model has just answered nothing, in this run.
 fn trailing_empty(incident: &Incident) -> usize {
-    let first = incident
-        .run
-        .as_ref()
-        .map_or(0, |run| run.first_thought)
-        .min(incident.thoughts.len());
+    let first = incident.run.as_ref().map_or(0, |run| run.first_thought).min(incident.thoughts.len());
     let silent = |thought: &&crate::domain::Thought| thought.calls.is_empty() && thought.text.trim().is_empty();
     incident.thoughts[first..].iter().rev().take_while(silent).count()
 }
@@ -126,22 +110,10 @@ fn weight(call: &Call) -> usize {
 fn proposal(call: Call, turn: usize, number: usize, words: &str) -> Proposal {
     let (arguments, reason) = match call.arguments {
         Ok(arguments) => {
-            let own = arguments
-                .get("reason")
-                .and_then(Json::as_str)
-                .map(|text| text.chars().take(REASON_CHARS).collect());
+            let own = arguments.get("reason").and_then(Json::as_str).map(|text| text.chars().take(REASON_CHARS).collect());
             (arguments, own.unwrap_or_else(|| words.to_owned()))
         }
-        Err(broken) => (
-            Json::String(broken.text),
-            format!("the model's arguments are unreadable: {}", broken.problem),
-        ),
+        Err(broken) => (Json::String(broken.text), format!("the model's arguments are unreadable: {}", broken.problem)),
     };
-    Proposal {
-        tool: call.name,
-        arguments,
-        reason,
-        step: None,
-        call: Some(prompt::call_id(turn, number)),
-    }
+    Proposal { tool: call.name, arguments, reason, step: None, call: Some(prompt::call_id(turn, number)) }
 }

@@ -54,22 +54,14 @@ enum Part<'a> {
 
 /// None: it does not fit, even with every old output shortened.
 pub fn conversation(incident: &Incident, limits: Limits) -> Option<Vec<Message>> {
-    let mut parts = vec![
-        Part::Said(Message::System(SYSTEM.to_owned())),
-        Part::Said(Message::User(situation(incident, limits))),
-    ];
+    let mut parts = vec![Part::Said(Message::System(SYSTEM.to_owned())), Part::Said(Message::User(situation(incident, limits)))];
     let first = incident.run.as_ref().map_or(0, |run| run.first_thought);
     let thoughts = &incident.thoughts[first.min(incident.thoughts.len())..];
     for (index, thought) in thoughts.iter().enumerate() {
         if index > 0 && thoughts[index - 1].calls.is_empty() {
             parts.push(Part::Said(Message::User(NUDGE.to_owned())));
         }
-        let calls = thought
-            .calls
-            .iter()
-            .enumerate()
-            .map(|(number, call)| reminder(call, first + index, number))
-            .collect();
+        let calls = thought.calls.iter().enumerate().map(|(number, call)| reminder(call, first + index, number)).collect();
         let text = cut(&thought.text, TEXT_BYTES);
         parts.push(Part::Said(Message::Assistant { text, calls }));
         let outputs = thought.calls.iter().enumerate();
@@ -109,10 +101,7 @@ fn render(output: &Output<'_>, most: usize) -> Message {
         Some((title, data)) => format!("{}\n{}", output.note, fenced(title, data, most)),
         None => output.note.clone(),
     };
-    Message::Tool {
-        call: output.call.clone(),
-        text,
-    }
+    Message::Tool { call: output.call.clone(), text }
 }
 
 /// In bytes, with a little for the wrapping.
@@ -121,30 +110,18 @@ pub fn size(message: &Message) -> usize {
         Message::System(text) | Message::User(text) => text.len(),
         Message::Tool { call, text } => call.len() + text.len(),
         Message::Assistant { text, calls } => {
-            text.len()
-                + calls
-                    .iter()
-                    .map(|c| c.id.len() + c.name.len() + c.arguments.len() + 40)
-                    .sum::<usize>()
+            text.len() + calls.iter().map(|c| c.id.len() + c.name.len() + c.arguments.len() + 40).sum::<usize>()
         }
     };
     inside + 40
 }
 
 fn situation(incident: &Incident, limits: Limits) -> String {
-    let mut text = format!(
-        "Incident {}, severity {:?}, level {}: {}\n",
-        incident.id,
-        incident.severity(),
-        incident.level,
-        meaning(incident.level)
-    );
+    let mut text =
+        format!("Incident {}, severity {:?}, level {}: {}\n", incident.id, incident.severity(), incident.level, meaning(incident.level));
     // Both are names of the inventory, never of the alert.
     let _ = match (&incident.target.service, &incident.target.host) {
-        (None, None) => writeln!(
-            text,
-            "The inventory knows neither service nor host of it: you can observe, not act."
-        ),
+        (None, None) => writeln!(text, "The inventory knows neither service nor host of it: you can observe, not act."),
         _ => writeln!(text, "Target, as the inventory names it: {}.", incident.target),
     };
     if !incident.still_firing() {
@@ -152,10 +129,7 @@ fn situation(incident: &Incident, limits: Limits) -> String {
     }
     let _ = writeln!(text, "\n{}", fenced("the alerts", &alerts(incident), ALERT_BYTES));
     if let Some(told) = told_before(incident, limits) {
-        let _ = writeln!(
-            text,
-            "\nThe runbook was tried before you and did not settle it. What it did and read:\n{told}"
-        );
+        let _ = writeln!(text, "\nThe runbook was tried before you and did not settle it. What it did and read:\n{told}");
     }
     text.push_str("\nDiagnose, act where it is right, and end with your finding.");
     text
@@ -172,13 +146,7 @@ fn meaning(level: Level) -> &'static str {
 fn alerts(incident: &Incident) -> String {
     let mut text = String::new();
     for alert in incident.alerts.values() {
-        let _ = writeln!(
-            text,
-            "{} ({}) since {}",
-            alert.name(),
-            alert.status.as_str(),
-            alert.starts_at.to_rfc3339()
-        );
+        let _ = writeln!(text, "{} ({}) since {}", alert.name(), alert.status.as_str(), alert.starts_at.to_rfc3339());
         for (kind, pairs) in [("label", &alert.labels), ("annotation", &alert.annotations)] {
             for (name, value) in pairs {
                 let _ = writeln!(text, "  {kind} {name}: {}", cut(value, 1024));
@@ -191,20 +159,11 @@ fn alerts(incident: &Incident) -> String {
 /// Steps of earlier runs: a model that takes over does not read everything again.
 fn told_before(incident: &Incident, limits: Limits) -> Option<String> {
     let first = incident.run.as_ref().map_or(incident.steps.len(), |run| run.first_step);
-    let earlier = incident
-        .steps
-        .get(..first)?
-        .iter()
-        .filter(|step| step.planner == PlannerKind::Runbook);
+    let earlier = incident.steps.get(..first)?.iter().filter(|step| step.planner == PlannerKind::Runbook);
     let mut text = String::new();
     for step in earlier {
         let (note, data) = ended(step);
-        let _ = writeln!(
-            text,
-            "{} {}: {note}",
-            step.proposal.tool,
-            cut(&step.proposal.arguments.to_string(), ARGUMENT_BYTES)
-        );
+        let _ = writeln!(text, "{} {}: {note}", step.proposal.tool, cut(&step.proposal.arguments.to_string(), ARGUMENT_BYTES));
         if let Some(data) = data {
             let _ = writeln!(text, "{}", cut(&data, limits.output / 4));
         }
@@ -218,31 +177,19 @@ pub fn call_id(turn: usize, number: usize) -> String {
 }
 
 fn reminder(call: &Proposal, turn: usize, number: usize) -> AskedCall {
-    let arguments = if call.arguments.is_object() {
-        call.arguments.to_string()
-    } else {
-        "{}".to_owned()
-    };
+    let arguments = if call.arguments.is_object() { call.arguments.to_string() } else { "{}".to_owned() };
     AskedCall {
         id: call_id(turn, number),
         name: wire_name(&call.tool),
         // Cut JSON is no JSON.
-        arguments: if arguments.len() <= ARGUMENT_BYTES {
-            arguments
-        } else {
-            "{}".to_owned()
-        },
+        arguments: if arguments.len() <= ARGUMENT_BYTES { arguments } else { "{}".to_owned() },
     }
 }
 
 /// Strict servers refuse a conversation with an odd name in it, even if the name was their own model's invention.
 fn wire_name(name: &str) -> String {
     let good = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }
     };
     let name: String = name.chars().take(64).map(good).collect();
     if name.is_empty() { "nameless".to_owned() } else { name }
@@ -252,16 +199,8 @@ fn output<'a>(incident: &'a Incident, call: &'a Proposal, turn: usize, number: u
     let id = call_id(turn, number);
     let step = incident.run_steps().iter().find(|step| step.proposal.call.as_deref() == Some(&id));
     let (note, data) = step.map_or_else(|| ("Not run.".to_owned(), None), ended);
-    let odd = if call.arguments.is_object() {
-        ""
-    } else {
-        "The arguments could not be read as a JSON object. "
-    };
-    Output {
-        call: id,
-        note: format!("{odd}{note}"),
-        data: data.map(|data| ("what the tool brought back", data)),
-    }
+    let odd = if call.arguments.is_object() { "" } else { "The arguments could not be read as a JSON object. " };
+    Output { call: id, note: format!("{odd}{note}"), data: data.map(|data| ("what the tool brought back", data)) }
 }
 
 /// Our words about a step's end, and what came from outside.
@@ -272,16 +211,9 @@ fn ended(step: &Step) -> (String, Option<String>) {
             (word.to_owned(), Some(format!("{}\n{}", outcome.said, outcome.output)))
         }
         StepEnd::Denied => {
-            let reasons = step
-                .opinions
-                .iter()
-                .filter(|opinion| opinion.verdict == Verdict::Deny)
-                .map(|opinion| opinion.reason.as_str());
+            let reasons = step.opinions.iter().filter(|opinion| opinion.verdict == Verdict::Deny).map(|opinion| opinion.reason.as_str());
             // A reason may quote the call's own words.
-            (
-                "Denied; it was not run. The reason:".to_owned(),
-                Some(reasons.collect::<Vec<_>>().join("\n")),
-            )
+            ("Denied; it was not run. The reason:".to_owned(), Some(reasons.collect::<Vec<_>>().join("\n")))
         }
         StepEnd::RefusedBy(_) => ("A human refused it; it was not run.".to_owned(), None),
         StepEnd::Expired => ("No human answered in time; it was not run.".to_owned(), None),

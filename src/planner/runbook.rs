@@ -138,11 +138,7 @@ impl Runbook {
     /// Reports everything that is wrong with the file at once.
     pub fn build(file: RunbookFile, tools: &ToolShapes) -> Result<Self, Vec<Problem>> {
         let within = check::check(&file, tools)?;
-        let acts = file
-            .steps
-            .iter()
-            .map(|step| tools.get(&step.tool).is_none_or(|tool| tool.acts))
-            .collect();
+        let acts = file.steps.iter().map(|step| tools.get(&step.tool).is_none_or(|tool| tool.acts)).collect();
         Ok(Self { file, acts, within })
     }
 
@@ -170,30 +166,19 @@ impl Runbook {
                 Trouble::Open => return Next::Wait { step: step.id.clone() },
                 Trouble::Bearable(_) if step.optional => {}
                 Trouble::Bearable(why) | Trouble::Grave(why) => {
-                    return Next::Fail {
-                        why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident)),
-                    };
+                    return Next::Fail { why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident)) };
                 }
             }
         }
-        Next::Done {
-            summary: format!("{}{}", self.file.name, self.learnt(incident)),
-        }
+        Next::Done { summary: format!("{}{}", self.file.name, self.learnt(incident)) }
     }
 
     fn consider(&self, index: usize, incident: &Incident) -> Next {
         let step = &self.file.steps[index];
-        let skip = |why: String| Next::Skip {
-            step: step.id.clone(),
-            why,
-        };
+        let skip = |why: String| Next::Skip { step: step.id.clone(), why };
         match self.propose(index, incident) {
             Ok(Some(proposal)) => Next::Propose(proposal),
-            Ok(None) => skip(
-                step.when
-                    .as_ref()
-                    .map_or_else(String::new, |when| format!("does not hold: {}", when.trim())),
-            ),
+            Ok(None) => skip(step.when.as_ref().map_or_else(String::new, |when| format!("does not hold: {}", when.trim()))),
             Err(error) if step.optional => skip(shown(&error)),
             Err(error) => Next::Fail { why: shown(&error) },
         }
@@ -259,11 +244,7 @@ impl Runbook {
             Some(format!("{}: {}", step.id, outcome.said))
         });
         let said: Vec<_> = said.collect();
-        if said.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", said.join("; "))
-        }
+        if said.is_empty() { String::new() } else { format!("; {}", said.join("; ")) }
     }
 }
 
@@ -283,11 +264,7 @@ fn trouble(step: &Step) -> Trouble {
         StepEnd::Finished(outcome) => Trouble::Bearable(format!("failed: {}", outcome.said)),
         StepEnd::Asked | StepEnd::Started => Trouble::Open,
         StepEnd::Denied => {
-            let reasons = step
-                .opinions
-                .iter()
-                .filter(|o| o.verdict == Verdict::Deny)
-                .map(|o| o.reason.as_str());
+            let reasons = step.opinions.iter().filter(|o| o.verdict == Verdict::Deny).map(|o| o.reason.as_str());
             Trouble::Bearable(format!("was denied: {}", reasons.collect::<Vec<_>>().join("; ")))
         }
         StepEnd::RefusedBy(by) => Trouble::Bearable(format!("was refused by {by}")),
@@ -313,11 +290,7 @@ fn arguments(args: &BTreeMap<String, Json>, context: &Json) -> Result<Json, Temp
 }
 
 fn failed(runbook: &str, place: &str, source: TemplateError) -> PlanError {
-    PlanError::Template {
-        runbook: runbook.to_owned(),
-        place: place.to_owned(),
-        source,
-    }
+    PlanError::Template { runbook: runbook.to_owned(), place: place.to_owned(), source }
 }
 
 fn shown(error: &PlanError) -> String {

@@ -12,21 +12,8 @@ use std::collections::BTreeSet;
 const FUEL: u64 = 50_000;
 
 /// Labels that say where an alert happens. The only ones that an acting tool's arguments may use.
-pub const IDENTITY_LABELS: [&str; 13] = [
-    "service",
-    "app",
-    "deployment",
-    "container",
-    "unit",
-    "name",
-    "job",
-    "instance",
-    "host",
-    "hostname",
-    "node",
-    "nodename",
-    "mountpoint",
-];
+pub const IDENTITY_LABELS: [&str; 13] =
+    ["service", "app", "deployment", "container", "unit", "name", "job", "instance", "host", "hostname", "node", "nodename", "mountpoint"];
 
 /// Which names a text may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,11 +189,7 @@ fn step_in(incident: &Incident, id: &str) -> Json {
 
 /// The latest attempt at a step in the current run.
 pub fn last_step<'a>(incident: &'a Incident, id: &str) -> Option<&'a Step> {
-    incident
-        .run_steps()
-        .iter()
-        .rev()
-        .find(|step| step.proposal.step.as_deref() == Some(id))
+    incident.run_steps().iter().rev().find(|step| step.proposal.step.as_deref() == Some(id))
 }
 
 #[cfg(test)]
@@ -228,11 +211,7 @@ mod tests {
             ("{{ incident.service }}/{{ incident.service }}", json!("api/api")),
             ("no braces", json!("no braces")),
         ] {
-            assert_eq!(
-                fill(&json!({ "a": [text] }), &world()).unwrap(),
-                json!({ "a": [expected] }),
-                "{text}"
-            );
+            assert_eq!(fill(&json!({ "a": [text] }), &world()).unwrap(), json!({ "a": [expected] }), "{text}");
         }
     }
 
@@ -267,18 +246,11 @@ mod tests {
             assert!(!check_texts(&json!([text]), World::Acting, &earlier).is_empty(), "{text}");
         }
         assert_eq!(
-            check_texts(
-                &json!("{{ incident.service }} {{ alert.labels.instance }}"),
-                World::Acting,
-                &earlier
-            ),
+            check_texts(&json!("{{ incident.service }} {{ alert.labels.instance }}"), World::Acting, &earlier),
             Vec::<String>::new()
         );
         assert_eq!(check_texts(&json!("{{ steps.later.ok }}"), World::Whole, &earlier).len(), 1);
         assert_eq!(check_texts(&json!("{{ stepz.status.ok }}"), World::Whole, &earlier).len(), 1);
-        assert_eq!(
-            check_texts(&json!("{{ range(3) }} {{ steps.status.ok }}"), World::Whole, &earlier),
-            Vec::<String>::new()
-        );
+        assert_eq!(check_texts(&json!("{{ range(3) }} {{ steps.status.ok }}"), World::Whole, &earlier), Vec::<String>::new());
     }
 }

@@ -56,9 +56,9 @@ fn actions_left(situation: &Situation<'_>, limits: &Limits) -> Option<Opinion> {
 fn brake(situation: &Situation<'_>, limits: &Limits) -> Option<Opinion> {
     match situation.usage.degraded {
         None => Some(deny("the degraded services could not be counted: the brake is on".into())),
-        Some(count) if count >= limits.brake_services => Some(deny(format!(
-            "{count} services are degraded at once: this is no time for single fixes, the brake is on"
-        ))),
+        Some(count) if count >= limits.brake_services => {
+            Some(deny(format!("{count} services are degraded at once: this is no time for single fixes, the brake is on")))
+        }
         Some(_) => None,
     }
 }
@@ -69,11 +69,5 @@ fn hosts_left(action: &Action, situation: &Situation<'_>, limits: &Limits) -> Op
     };
     let adds_one = action.target.host.as_ref().is_some_and(|host| !hosts.contains(host));
     let over = adds_one && hosts.len() >= limits.hosts_at_once as usize;
-    over.then(|| {
-        deny(format!(
-            "{} hosts are being worked on at once (limit {})",
-            hosts.len(),
-            limits.hosts_at_once
-        ))
-    })
+    over.then(|| deny(format!("{} hosts are being worked on at once (limit {})", hosts.len(), limits.hosts_at_once)))
 }

@@ -6,15 +6,8 @@ use crate::domain::{Action, Effect, Layer, Opinion, Reach, ServiceName, Verdict,
 use std::path::{Component, Path};
 
 /// Known, and refused whatever the level, the mode or a human says.
-const FORBIDDEN: [&str; 7] = [
-    "delete_database",
-    "drop_table",
-    "delete_data",
-    "database_failover",
-    "modify_security_policy",
-    "modify_secrets",
-    "git_force_push",
-];
+const FORBIDDEN: [&str; 7] =
+    ["delete_database", "drop_table", "delete_data", "database_failover", "modify_security_policy", "modify_secrets", "git_force_push"];
 
 /// Younger files are never cleaned (the boundary table's "clean logs, older than 7 days").
 pub const MIN_AGE_DAYS: u32 = 7;
@@ -62,11 +55,7 @@ fn judge_path(path: &Path, situation: &Situation<'_>) -> Option<Opinion> {
     if protected_path(path) {
         return Some(Opinion::critical(Layer::Floor, format!("`{shown}` is protected")));
     }
-    let own = situation
-        .own
-        .paths
-        .iter()
-        .find(|own| own.starts_with(path) || path.starts_with(own));
+    let own = situation.own.paths.iter().find(|own| own.starts_with(path) || path.starts_with(own));
     own.map(|own| Opinion::critical(Layer::Floor, format!("`{shown}` touches Paramedic's own {}", own.display())))
 }
 

@@ -14,11 +14,7 @@ pub fn judge(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
     }
     let mut opinions = vec![by_level(situation.level), by_mode(situation.mode)];
     if situation.escalated {
-        opinions.push(Opinion::new(
-            Layer::Level,
-            Verdict::Deny,
-            "the incident is escalated: a human owns it",
-        ));
+        opinions.push(Opinion::new(Layer::Level, Verdict::Deny, "the incident is escalated: a human owns it"));
     }
     opinions
 }

@@ -14,16 +14,21 @@ pub use boundary::default_verdict;
 pub use floor::is_forbidden;
 pub use situation::{Limits, OwnGround, Situation, Usage};
 
-use crate::domain::{Action, ApprovalId, Opinion, Verdict};
+use crate::domain::{Action, ApprovalId, IncidentId, Opinion, Verdict};
 
 /// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
 #[derive(Debug)]
 pub struct AuthorizedAction {
+    incident: IncidentId,
     action: Action,
     approval: Option<ApprovalId>,
 }
 
 impl AuthorizedAction {
+    pub fn incident(&self) -> IncidentId {
+        self.incident
+    }
+
     pub fn action(&self) -> &Action {
         &self.action
     }
@@ -72,25 +77,15 @@ impl SafetyChecker {
     pub fn rule(&self, action: Action, situation: &Situation<'_>) -> Ruling {
         let opinions = self.judge(&action, situation);
         let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
-        let covering = situation
-            .approval
-            .filter(|approval| approval.covers(&action) && approval.incident == situation.incident);
+        let covering = situation.approval.filter(|approval| approval.covers(&action) && approval.incident == situation.incident);
         match (strictest, covering) {
             (Verdict::Deny, _) => Ruling::Denied(action, opinions),
-            (Verdict::Allow, covering) => Ruling::Allowed(
-                AuthorizedAction {
-                    action,
-                    approval: covering.map(|a| a.id),
-                },
-                opinions,
-            ),
-            (Verdict::Confirm, Some(approval)) => Ruling::Allowed(
-                AuthorizedAction {
-                    action,
-                    approval: Some(approval.id),
-                },
-                opinions,
-            ),
+            (Verdict::Allow, covering) => {
+                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: covering.map(|a| a.id) }, opinions)
+            }
+            (Verdict::Confirm, Some(approval)) => {
+                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: Some(approval.id) }, opinions)
+            }
             (Verdict::Confirm, None) => Ruling::Confirm(action, opinions),
         }
     }

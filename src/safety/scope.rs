@@ -15,13 +15,7 @@ pub fn judge(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
         Effect::Clean { paths, .. } => opinions.extend(judge_clean(action, paths, situation)),
     }
     if action.effect.changes_something() && !matches!(action.effect, Effect::Clean { .. }) {
-        opinions.extend(
-            action
-                .target
-                .host
-                .as_ref()
-                .and_then(|host| host_of_service(host, action, situation)),
-        );
+        opinions.extend(action.target.host.as_ref().and_then(|host| host_of_service(host, action, situation)));
     }
     opinions
 }
@@ -31,11 +25,7 @@ fn deny(reason: String) -> Opinion {
 }
 
 fn in_inventory(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
-    let service = action
-        .target
-        .service
-        .as_ref()
-        .filter(|name| situation.inventory.service(name).is_none());
+    let service = action.target.service.as_ref().filter(|name| situation.inventory.service(name).is_none());
     let host = action.target.host.as_ref().filter(|name| situation.inventory.host(name).is_none());
     let unknown_service = service.map(|name| deny(format!("service {name} is not in the inventory")));
     let unknown_host = host.map(|name| deny(format!("host {name} is not in the inventory")));
@@ -47,9 +37,7 @@ fn service_in_scope(name: &ServiceName, situation: &Situation<'_>) -> Option<Opi
         return Some(deny(format!("service {name} is not in the inventory")));
     }
     match &situation.target.service {
-        None => Some(deny(format!(
-            "the incident names no service of the inventory, so {name} is not its business"
-        ))),
+        None => Some(deny(format!("the incident names no service of the inventory, so {name} is not its business"))),
         Some(own) if situation.inventory.reach_of(own).contains(name) => None,
         Some(own) => Some(deny(format!("{name} is neither {own} nor a declared dependency of it"))),
     }
@@ -69,20 +57,11 @@ fn judge_clean(action: &Action, paths: &[String], situation: &Situation<'_>) -> 
     if paths.is_empty() {
         return vec![deny(format!("no log roots are declared for {}", host.name))];
     }
-    let mut opinions: Vec<Opinion> = (!host_in_scope(&host.name, situation))
-        .then(|| deny(format!("host {} is not this incident's", host.name)))
-        .into_iter()
-        .collect();
+    let mut opinions: Vec<Opinion> =
+        (!host_in_scope(&host.name, situation)).then(|| deny(format!("host {} is not this incident's", host.name))).into_iter().collect();
     let on_host = situation.inventory.services().filter(|service| service.hosts.contains(&host.name));
-    let roots: Vec<&Path> = host
-        .log_roots
-        .iter()
-        .chain(on_host.flat_map(|service| &service.log_roots))
-        .map(AsRef::as_ref)
-        .collect();
-    let outside = paths
-        .iter()
-        .filter(|path| !roots.iter().any(|root| Path::new(path).starts_with(root)));
+    let roots: Vec<&Path> = host.log_roots.iter().chain(on_host.flat_map(|service| &service.log_roots)).map(AsRef::as_ref).collect();
+    let outside = paths.iter().filter(|path| !roots.iter().any(|root| Path::new(path).starts_with(root)));
     opinions.extend(outside.map(|path| deny(format!("`{path}` lies below no declared log root of {}", host.name))));
     opinions
 }
@@ -93,7 +72,5 @@ fn host_in_scope(host: &HostName, situation: &Situation<'_>) -> bool {
     }
     let Some(own) = &situation.target.service else { return false };
     let near = situation.inventory.reach_of(own);
-    near.iter()
-        .filter_map(|name| situation.inventory.service(name))
-        .any(|service| service.hosts.contains(host))
+    near.iter().filter_map(|name| situation.inventory.service(name)).any(|service| service.hosts.contains(host))
 }

@@ -52,13 +52,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            restarts_per_hour: 3,
-            scale_up: 2,
-            actions_per_incident: 10,
-            hosts_at_once: 3,
-            brake_services: 5,
-        }
+        Self { restarts_per_hour: 3, scale_up: 2, actions_per_incident: 10, hosts_at_once: 3, brake_services: 5 }
     }
 }
 
@@ -73,11 +67,7 @@ impl Limits {
             ("hosts_at_once", self.hosts_at_once, built_in.hosts_at_once),
             ("brake_services", self.brake_services, built_in.brake_services),
         ];
-        pairs
-            .into_iter()
-            .filter(|(_, mine, most)| mine > most)
-            .map(|(name, _, most)| (name, most))
-            .collect()
+        pairs.into_iter().filter(|(_, mine, most)| mine > most).map(|(name, _, most)| (name, most)).collect()
     }
 }
 

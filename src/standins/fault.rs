@@ -37,9 +37,7 @@ impl Fault {
                 let headers = [(RETRY_AFTER, after.to_string()), (JSON.0, JSON.1.to_owned())];
                 (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
             }
-            Self::Status(code) => StatusCode::from_u16(code)
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-                .into_response(),
+            Self::Status(code) => StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response(),
             Self::DoneButLost => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }

@@ -75,16 +75,11 @@ impl ModelStandin {
 
     /// Answers 401 to any other key.
     pub async fn with_key(replies: impl IntoIterator<Item = Reply>, key: Option<&str>) -> std::io::Result<Self> {
-        let script = Arc::new(Mutex::new(Script {
-            replies: replies.into_iter().collect(),
-            key: key.map(str::to_owned),
-            ..Script::default()
-        }));
+        let script =
+            Arc::new(Mutex::new(Script { replies: replies.into_iter().collect(), key: key.map(str::to_owned), ..Script::default() }));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let router = Router::new()
-            .route("/v1/chat/completions", post(complete))
-            .with_state(Arc::clone(&script));
+        let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&script));
         let server = tokio::spawn(async move {
             // Ends when it is dropped; an error of the listener ends the script, and its client sees that.
             let _ = axum::serve(listener, router).await;
@@ -136,10 +131,7 @@ async fn complete(State(script): State<Arc<Mutex<Script>>>, headers: HeaderMap, 
                 let model = request["model"].clone();
                 script.requests.push(request);
                 script.answers += 1;
-                let reply = script
-                    .replies
-                    .pop_front()
-                    .unwrap_or_else(|| Reply::text("I have nothing more to say."));
+                let reply = script.replies.pop_front().unwrap_or_else(|| Reply::text("I have nothing more to say."));
                 (reply, script.answers, model)
             }
         }
@@ -165,12 +157,7 @@ async fn answer(reply: Reply, number: u64, model: &Json) -> Response {
         }
         Reply::RawArguments(name, arguments) => {
             let call = json!({ "id": "same-id", "type": "function", "function": { "name": name, "arguments": arguments } });
-            whole(
-                number,
-                model,
-                &json!({ "role": "assistant", "content": null, "tool_calls": [call] }),
-                "tool_calls",
-            )
+            whole(number, model, &json!({ "role": "assistant", "content": null, "tool_calls": [call] }), "tool_calls")
         }
         Reply::ObjectArguments(name, arguments) => {
             let call = json!({ "function": { "name": name, "arguments": arguments } });
@@ -187,10 +174,7 @@ async fn answer(reply: Reply, number: u64, model: &Json) -> Response {
         }
         Reply::Hang => std::future::pending().await,
         Reply::Drop => {
-            let parts = [
-                Ok(Bytes::from_static(b"{\"choices\"")),
-                Err(std::io::Error::other("scripted to break off")),
-            ];
+            let parts = [Ok(Bytes::from_static(b"{\"choices\"")), Err(std::io::Error::other("scripted to break off"))];
             Body::from_stream(futures::stream::iter(parts)).into_response()
         }
     }
@@ -220,10 +204,7 @@ fn error(status: StatusCode, message: &str) -> Response {
 fn check_request(request: &Json) -> Result<(), String> {
     let known = ["model", "messages", "tools", "temperature", "tool_choice", "max_tokens"];
     let fields = request.as_object().ok_or("the request is not an object")?;
-    if let Some(odd) = fields
-        .iter()
-        .find(|(name, value)| !known.contains(&name.as_str()) || value.is_null())
-    {
+    if let Some(odd) = fields.iter().find(|(name, value)| !known.contains(&name.as_str()) || value.is_null()) {
         return Err(format!("field {} is unknown or null", odd.0));
     }
     if request["model"].as_str().is_none_or(str::is_empty) {
@@ -232,12 +213,7 @@ fn check_request(request: &Json) -> Result<(), String> {
     for tool in request.get("tools").and_then(Json::as_array).unwrap_or(&Vec::new()) {
         check_tool(tool)?;
     }
-    check_messages(
-        request["messages"]
-            .as_array()
-            .filter(|list| !list.is_empty())
-            .ok_or("messages are missing")?,
-    )
+    check_messages(request["messages"].as_array().filter(|list| !list.is_empty()).ok_or("messages are missing")?)
 }
 
 fn check_tool(tool: &Json) -> Result<(), String> {
@@ -255,10 +231,7 @@ fn check_tool(tool: &Json) -> Result<(), String> {
         return Err(format!("the parameters of `{name}` are no schema of an object"));
     }
     let required = parameters.get("required").and_then(Json::as_array).cloned().unwrap_or_default();
-    match required.iter().find(|key| {
-        key.as_str()
-            .is_none_or(|key| properties.is_none_or(|known| !known.contains_key(key)))
-    }) {
+    match required.iter().find(|key| key.as_str().is_none_or(|key| properties.is_none_or(|known| !known.contains_key(key)))) {
         Some(key) => Err(format!("the parameters of `{name}` require {key}, which is no property")),
         None => Ok(()),
     }
@@ -308,9 +281,7 @@ fn check_calls(message: &Json, index: usize, used: &mut BTreeSet<String>) -> Res
     let calls = calls.as_array().filter(|calls| !calls.is_empty());
     for call in calls.ok_or_else(|| format!("messages[{index}].tool_calls is empty"))? {
         let id = call["id"].as_str().unwrap_or("").to_owned();
-        let arguments = call["function"]["arguments"]
-            .as_str()
-            .and_then(|text| serde_json::from_str::<Json>(text).ok());
+        let arguments = call["function"]["arguments"].as_str().and_then(|text| serde_json::from_str::<Json>(text).ok());
         let good = call["type"] == "function"
             && good_name(call["function"]["name"].as_str().unwrap_or(""))
             && arguments.is_some_and(|json| json.is_object());

@@ -56,10 +56,7 @@ impl PagerDutyStandin {
     pub async fn start() -> std::io::Result<Self> {
         let (listener, address) = bind().await?;
         let desk = Arc::new(Desk::default());
-        let router = Router::new()
-            .route("/v2/enqueue", post(enqueue))
-            .layer(DefaultBodyLimit::max(4 * MAX_EVENT))
-            .with_state(desk.clone());
+        let router = Router::new().route("/v2/enqueue", post(enqueue)).layer(DefaultBodyLimit::max(4 * MAX_EVENT)).with_state(desk.clone());
         let server = serve(listener, address, router);
         Ok(Self { desk, server })
     }

@@ -42,10 +42,7 @@ impl SmtpStandin {
         let (listener, address) = bind().await?;
         let letters = Arc::new(MailBox::default());
         let task = tokio::spawn(accept(listener, letters.clone()));
-        Ok(Self {
-            letters,
-            server: Served::new(address, task),
-        })
+        Ok(Self { letters, server: Served::new(address, task) })
     }
 
     pub fn url(&self) -> String {

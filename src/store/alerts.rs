@@ -36,7 +36,8 @@ impl Store {
 
     /// The incident that took the same firing (same fingerprint and start).
     pub async fn incident_of(&self, alert: &Alert) -> Result<Option<IncidentId>> {
-        let sql = "SELECT incident_id FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND incident_id IS NOT NULL ORDER BY id LIMIT 1";
+        let sql =
+            "SELECT incident_id FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND incident_id IS NOT NULL ORDER BY id LIMIT 1";
         let row = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).fetch_optional(&self.read).await?;
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
@@ -84,12 +85,7 @@ impl Store {
     /// waited for (`unmatched`).
     pub async fn settle(&self, alert: i64, state: &'static str, incident: Option<IncidentId>) -> Result<()> {
         let sql = "UPDATE alerts SET state = $1, incident_id = $2 WHERE id = $3 AND state = 'accepted'";
-        sqlx::query(sql)
-            .bind(state)
-            .bind(incident.map(|i| i.0))
-            .bind(alert)
-            .execute(&self.write)
-            .await?;
+        sqlx::query(sql).bind(state).bind(incident.map(|i| i.0)).bind(alert).execute(&self.write).await?;
         Ok(())
     }
 
@@ -105,13 +101,7 @@ impl Store {
         let kept = &body[..body.len().min(65_536)];
         let sql = "INSERT INTO unreadable (received_at, reason, size, body) VALUES ($1, $2, $3, $4)";
         let size = i64::try_from(body.len()).map_err(|e| strange("unreadable delivery", e))?;
-        sqlx::query(sql)
-            .bind(millis(now))
-            .bind(reason.to_owned())
-            .bind(size)
-            .bind(kept.to_vec())
-            .execute(&self.write)
-            .await?;
+        sqlx::query(sql).bind(millis(now)).bind(reason.to_owned()).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
         Ok(())
     }
 
@@ -123,13 +113,7 @@ impl Store {
                 let body: Vec<u8> = row.try_get("body")?;
                 let received_at = time(row.try_get("received_at")?, "unreadable")?;
                 let body = String::from_utf8_lossy(&body[..body.len().min(400)]).into_owned();
-                Ok(Unreadable {
-                    id: row.try_get("id")?,
-                    received_at,
-                    reason: row.try_get("reason")?,
-                    size: row.try_get("size")?,
-                    body,
-                })
+                Ok(Unreadable { id: row.try_get("id")?, received_at, reason: row.try_get("reason")?, size: row.try_get("size")?, body })
             })
             .collect()
     }
@@ -144,10 +128,7 @@ fn read(row: &sqlx::any::AnyRow) -> Result<(i64, Alert)> {
 /// Marks alerts as taken into the ledger; part of a commit.
 pub(super) async fn mark_seen(connection: &mut sqlx::AnyConnection, alerts: &[i64]) -> Result<()> {
     for id in alerts {
-        sqlx::query("UPDATE alerts SET state = 'seen' WHERE id = $1")
-            .bind(*id)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query("UPDATE alerts SET state = 'seen' WHERE id = $1").bind(*id).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -19,10 +19,7 @@ pub enum DecideError {
 
 impl Store {
     pub async fn approval(&self, id: ApprovalId) -> Result<Option<Approval>> {
-        let row = sqlx::query("SELECT body FROM approvals WHERE id = $1")
-            .bind(id.0)
-            .fetch_optional(&self.read)
-            .await?;
+        let row = sqlx::query("SELECT body FROM approvals WHERE id = $1").bind(id.0).fetch_optional(&self.read).await?;
         let Some(row) = row else { return Ok(None) };
         let body: String = row.try_get("body")?;
         from_json(&body, &format!("approvals {id}")).map(Some)
@@ -30,9 +27,7 @@ impl Store {
 
     /// Approvals nobody has decided yet, oldest first.
     pub async fn open_approvals(&self) -> Result<Vec<Approval>> {
-        let rows = sqlx::query("SELECT id, body FROM approvals WHERE state = 'asked' ORDER BY id")
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query("SELECT id, body FROM approvals WHERE state = 'asked' ORDER BY id").fetch_all(&self.read).await?;
         rows.iter()
             .map(|row| {
                 let (id, body): (i64, String) = (row.try_get("id")?, row.try_get("body")?);
@@ -72,19 +67,12 @@ impl Store {
     }
 
     pub async fn remember_ask(&self, id: ApprovalId, slack_ts: &str) -> Result<()> {
-        sqlx::query("UPDATE approvals SET slack_ts = $1 WHERE id = $2")
-            .bind(slack_ts.to_owned())
-            .bind(id.0)
-            .execute(&self.write)
-            .await?;
+        sqlx::query("UPDATE approvals SET slack_ts = $1 WHERE id = $2").bind(slack_ts.to_owned()).bind(id.0).execute(&self.write).await?;
         Ok(())
     }
 
     pub async fn ask_message(&self, id: ApprovalId) -> Result<Option<String>> {
-        let row = sqlx::query("SELECT slack_ts FROM approvals WHERE id = $1")
-            .bind(id.0)
-            .fetch_optional(&self.read)
-            .await?;
+        let row = sqlx::query("SELECT slack_ts FROM approvals WHERE id = $1").bind(id.0).fetch_optional(&self.read).await?;
         row.map_or(Ok(None), |row| Ok(row.try_get("slack_ts")?))
     }
 }
@@ -98,11 +86,7 @@ pub(super) async fn write(
     if let Some(approval) = asked {
         let body = json(approval, "approval")?;
         let sql = "INSERT INTO approvals (id, incident_id, state, body) VALUES ($1, $2, $3, $4)";
-        let query = sqlx::query(sql)
-            .bind(approval.id.0)
-            .bind(approval.incident.0)
-            .bind(approval.state.word())
-            .bind(body);
+        let query = sqlx::query(sql).bind(approval.id.0).bind(approval.incident.0).bind(approval.state.word()).bind(body);
         query.execute(&mut *connection).await?;
     }
     if let Some((approval, from)) = moved
@@ -117,11 +101,7 @@ pub(super) async fn write(
 async fn swap(connection: &mut AnyConnection, approval: &Approval, from: &str) -> Result<bool> {
     let body = json(approval, "approval")?;
     let sql = "UPDATE approvals SET state = $1, body = $2 WHERE id = $3 AND state = $4";
-    let query = sqlx::query(sql)
-        .bind(approval.state.word())
-        .bind(body)
-        .bind(approval.id.0)
-        .bind(from.to_owned());
+    let query = sqlx::query(sql).bind(approval.state.word()).bind(body).bind(approval.id.0).bind(from.to_owned());
     Ok(query.execute(connection).await?.rows_affected() == 1)
 }
 

@@ -1,6 +1,7 @@
 //! Freeze points: tests stop the server for good just before or just after a chosen durable write, as a power cut would,
 //! and start another on the same file. Without the feature `failpoints` nothing is ever frozen.
 
+#[cfg(feature = "failpoints")]
 use std::sync::Arc;
 #[cfg(feature = "failpoints")]
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,35 +13,32 @@ pub enum FreezePoint {
     After,
 }
 
+#[cfg(feature = "failpoints")]
 #[derive(Debug)]
 struct Plan {
-    #[cfg(feature = "failpoints")]
     at: FreezePoint,
-    #[cfg(feature = "failpoints")]
     left: AtomicI64,
-    #[cfg(feature = "failpoints")]
     reached: tokio::sync::Notify,
 }
 
 /// Which write to stop at; by default none.
 #[derive(Debug, Clone, Default)]
-pub struct Freeze(Option<Arc<Plan>>);
+pub struct Freeze {
+    #[cfg(feature = "failpoints")]
+    plan: Option<Arc<Plan>>,
+}
 
 impl Freeze {
     /// Stops everything at the `nth` ledger write, counted from 1.
     #[cfg(feature = "failpoints")]
     pub fn at(nth: i64, at: FreezePoint) -> Self {
-        Self(Some(Arc::new(Plan {
-            at,
-            left: AtomicI64::new(nth),
-            reached: tokio::sync::Notify::new(),
-        })))
+        Self { plan: Some(Arc::new(Plan { at, left: AtomicI64::new(nth), reached: tokio::sync::Notify::new() })) }
     }
 
     /// Waits until the point is reached; the server is then as good as dead. Without a plan, never.
     #[cfg(feature = "failpoints")]
     pub async fn reached(&self) {
-        match &self.0 {
+        match &self.plan {
             Some(plan) => plan.reached.notified().await,
             None => std::future::pending().await,
         }
@@ -48,17 +46,9 @@ impl Freeze {
 
     #[cfg(feature = "failpoints")]
     pub(super) async fn pass(&self, at: FreezePoint) {
-        let Some(plan) = &self.0 else { return };
-        let left = if at == FreezePoint::Before {
-            plan.left.fetch_sub(1, Ordering::SeqCst) - 1
-        } else {
-            plan.left.load(Ordering::SeqCst)
-        };
-        let frozen = if plan.at == FreezePoint::Before || at == FreezePoint::After {
-            left <= 0
-        } else {
-            left < 0
-        };
+        let Some(plan) = &self.plan else { return };
+        let left = if at == FreezePoint::Before { plan.left.fetch_sub(1, Ordering::SeqCst) - 1 } else { plan.left.load(Ordering::SeqCst) };
+        let frozen = if plan.at == FreezePoint::Before || at == FreezePoint::After { left <= 0 } else { left < 0 };
         if frozen {
             plan.reached.notify_one();
             std::future::pending::<()>().await;

@@ -54,12 +54,10 @@ impl Inbox {
             return Ok(());
         }
         let (done, result) = oneshot::channel();
-        self.0
-            .try_send(Delivery { alerts, received_at, done })
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => InboxError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => InboxError::Stopping,
-            })?;
+        self.0.try_send(Delivery { alerts, received_at, done }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => InboxError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => InboxError::Stopping,
+        })?;
         result.await.map_err(|_| InboxError::Stopping)?
     }
 }
@@ -81,10 +79,7 @@ async fn run(store: Store, mut receiver: mpsc::Receiver<Delivery>, stored: impl 
 
 impl Store {
     async fn accept(&self, batch: &[Delivery]) -> Result<(), StoreError> {
-        let rows: Vec<(&Alert, Time)> = batch
-            .iter()
-            .flat_map(|d| d.alerts.iter().map(|alert| (alert, d.received_at)))
-            .collect();
+        let rows: Vec<(&Alert, Time)> = batch.iter().flat_map(|d| d.alerts.iter().map(|alert| (alert, d.received_at))).collect();
         let mut transaction = self.write.begin().await?;
         for chunk in rows.chunks(ROWS_A_STATEMENT) {
             let places: Vec<String> = (0..chunk.len()).map(|i| place(i * 5)).collect();
@@ -95,10 +90,7 @@ impl Store {
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (alert, received_at) in chunk {
                 let body = json(alert, "alert to store")?;
-                query = query
-                    .bind(alert.fingerprint.0.clone())
-                    .bind(millis(alert.starts_at))
-                    .bind(alert.status.as_str());
+                query = query.bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).bind(alert.status.as_str());
                 query = query.bind(millis(*received_at)).bind(body);
             }
             query.execute(&mut *transaction).await?;
@@ -109,12 +101,5 @@ impl Store {
 }
 
 fn place(offset: usize) -> String {
-    format!(
-        "(${}, ${}, ${}, ${}, ${})",
-        offset + 1,
-        offset + 2,
-        offset + 3,
-        offset + 4,
-        offset + 5
-    )
+    format!("(${}, ${}, ${}, ${}, ${})", offset + 1, offset + 2, offset + 3, offset + 4, offset + 5)
 }

@@ -50,11 +50,7 @@ impl Store {
         let Some(row) = query.fetch_optional(&self.write).await? else {
             return Ok(None);
         };
-        Ok(Some(Claim {
-            incident: IncidentId(row.try_get("id")?),
-            lease: row.try_get("lease")?,
-            poke: row.try_get("poke")?,
-        }))
+        Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease: row.try_get("lease")?, poke: row.try_get("poke")? }))
     }
 
     /// Is anything due? Reads only, so that an idle server does not write.
@@ -71,12 +67,7 @@ impl Store {
             Wake::Never => None,
         };
         let sql = "UPDATE incidents SET lease_until = NULL, wake_at = CASE WHEN poke = $1 THEN $2 ELSE $3 END WHERE id = $4 AND lease = $5";
-        let query = sqlx::query(sql)
-            .bind(claim.poke)
-            .bind(wake_at)
-            .bind(millis(now))
-            .bind(claim.incident.0)
-            .bind(claim.lease);
+        let query = sqlx::query(sql).bind(claim.poke).bind(wake_at).bind(millis(now)).bind(claim.incident.0).bind(claim.lease);
         query.execute(&self.write).await?;
         Ok(())
     }
@@ -84,19 +75,13 @@ impl Store {
     pub async fn list(&self, state: Option<State>, limit: i64) -> Result<Vec<Listed>> {
         let sql = "SELECT id, state, level, service, host, alertname, opened_at, updated_at, closed_at FROM incidents \
              WHERE ($1 = '' OR state = $1) ORDER BY opened_at DESC, id DESC LIMIT $2";
-        let rows = sqlx::query(sql)
-            .bind(state.map_or("", State::as_str))
-            .bind(limit)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(sql).bind(state.map_or("", State::as_str)).bind(limit).fetch_all(&self.read).await?;
         rows.iter().map(listed).collect()
     }
 
     /// Incidents by state, for the metrics.
     pub async fn counts(&self) -> Result<Vec<(String, i64)>> {
-        let rows = sqlx::query("SELECT state, COUNT(*) AS n FROM incidents GROUP BY state")
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query("SELECT state, COUNT(*) AS n FROM incidents GROUP BY state").fetch_all(&self.read).await?;
         rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("n")?))).collect()
     }
 }
@@ -105,9 +90,7 @@ fn listed(row: &sqlx::any::AnyRow) -> Result<Listed> {
     let id = IncidentId(row.try_get("id")?);
     let name = format!("incidents {id}");
     let level: i64 = row.try_get("level")?;
-    let level = u8::try_from(level)
-        .map_err(|e| strange(&name, e))
-        .and_then(|n| Level::try_from(n).map_err(|e| strange(&name, e)))?;
+    let level = u8::try_from(level).map_err(|e| strange(&name, e)).and_then(|n| Level::try_from(n).map_err(|e| strange(&name, e)))?;
     let closed_at: Option<i64> = row.try_get("closed_at")?;
     Ok(Listed {
         id,

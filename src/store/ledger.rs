@@ -41,10 +41,7 @@ pub struct Commit {
 
 impl Commit {
     pub fn of(entries: Vec<Entry>) -> Self {
-        Self {
-            entries,
-            ..Self::default()
-        }
+        Self { entries, ..Self::default() }
     }
 }
 
@@ -57,11 +54,7 @@ impl Store {
                 let seq: Seq = row.try_get("seq")?;
                 let name = format!("entries {incident} {seq}");
                 let body: String = row.try_get("body")?;
-                Ok(Recorded {
-                    seq,
-                    at: time(row.try_get("at")?, &name)?,
-                    entry: from_json(&body, &name)?,
-                })
+                Ok(Recorded { seq, at: time(row.try_get("at")?, &name)?, entry: from_json(&body, &name)? })
             })
             .collect()
     }
@@ -95,11 +88,7 @@ impl Store {
         let mut transaction = self.write.begin().await?;
         let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
              VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2) RETURNING id";
-        let row = sqlx::query(sql)
-            .bind(join_key.to_owned())
-            .bind(millis(now))
-            .fetch_one(&mut *transaction)
-            .await?;
+        let row = sqlx::query(sql).bind(join_key.to_owned()).bind(millis(now)).fetch_one(&mut *transaction).await?;
         let id = IncidentId(row.try_get("id")?);
         let recorded = number(0, entries, now);
         append(&mut transaction, id, &recorded).await?;
@@ -126,11 +115,7 @@ impl Store {
         }
         let mut transaction = self.write.begin().await?;
         let sql = "UPDATE incidents SET seq = $1 WHERE id = $2 AND lease = $3 AND seq = $4";
-        let query = sqlx::query(sql)
-            .bind(after.seq)
-            .bind(claim.incident.0)
-            .bind(claim.lease)
-            .bind(incident.seq);
+        let query = sqlx::query(sql).bind(after.seq).bind(claim.incident.0).bind(claim.lease).bind(incident.seq);
         if query.execute(&mut *transaction).await?.rows_affected() != 1 {
             return Err(StoreError::Fenced(claim.incident));
         }
@@ -142,10 +127,7 @@ impl Store {
         spend(&mut transaction, claim.incident, after.seq, &step.budget, now).await?;
         outbox::enqueue(&mut transaction, claim.incident, &step.notices, now).await?;
         if after.closed_at.is_some() || after.escalated.is_some() {
-            sqlx::query("DELETE FROM remediations WHERE incident_id = $1")
-                .bind(claim.incident.0)
-                .execute(&mut *transaction)
-                .await?;
+            sqlx::query("DELETE FROM remediations WHERE incident_id = $1").bind(claim.incident.0).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         self.freeze.pass(FreezePoint::After).await;
@@ -163,9 +145,7 @@ fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
 async fn append(connection: &mut AnyConnection, id: IncidentId, recorded: &[Recorded]) -> Result<()> {
     for Recorded { seq, at, entry } in recorded {
         let body = json(entry, &format!("entries {id} {seq}"))?;
-        let query = sqlx::query("INSERT INTO entries (incident_id, seq, at, body) VALUES ($1, $2, $3, $4)")
-            .bind(id.0)
-            .bind(*seq);
+        let query = sqlx::query("INSERT INTO entries (incident_id, seq, at, body) VALUES ($1, $2, $3, $4)").bind(id.0).bind(*seq);
         query.bind(millis(*at)).bind(body).execute(&mut *connection).await?;
     }
     Ok(())
@@ -202,18 +182,10 @@ async fn hold(connection: &mut AnyConnection, id: IncidentId, things: &[String],
     for thing in things {
         let sql = "INSERT INTO remediations (thing, incident_id, at) VALUES ($1, $2, $3) \
              ON CONFLICT (thing) DO UPDATE SET at = remediations.at RETURNING incident_id";
-        let row = sqlx::query(sql)
-            .bind(thing.clone())
-            .bind(id.0)
-            .bind(millis(now))
-            .fetch_one(&mut *connection)
-            .await?;
+        let row = sqlx::query(sql).bind(thing.clone()).bind(id.0).bind(millis(now)).fetch_one(&mut *connection).await?;
         let holder = IncidentId(row.try_get("incident_id")?);
         if holder != id {
-            return Err(StoreError::Busy {
-                thing: thing.clone(),
-                holder,
-            });
+            return Err(StoreError::Busy { thing: thing.clone(), holder });
         }
     }
     Ok(())
@@ -222,16 +194,8 @@ async fn hold(connection: &mut AnyConnection, id: IncidentId, things: &[String],
 async fn spend(connection: &mut AnyConnection, id: IncidentId, seq: Seq, uses: &[BudgetUse], now: Time) -> Result<()> {
     for budget in uses {
         let sql = "INSERT INTO budget_uses (incident_id, seq, kind, service, amount, at) VALUES ($1, $2, $3, $4, $5, $6)";
-        let query = sqlx::query(sql)
-            .bind(id.0)
-            .bind(seq)
-            .bind(budget.kind)
-            .bind(budget.service.as_ref().map(ToString::to_string));
-        query
-            .bind(i64::from(budget.amount))
-            .bind(millis(now))
-            .execute(&mut *connection)
-            .await?;
+        let query = sqlx::query(sql).bind(id.0).bind(seq).bind(budget.kind).bind(budget.service.as_ref().map(ToString::to_string));
+        query.bind(i64::from(budget.amount)).bind(millis(now)).execute(&mut *connection).await?;
     }
     Ok(())
 }

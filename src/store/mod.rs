@@ -81,9 +81,7 @@ impl Store {
         }
         let server = Some(Arc::new(lock(&path)?));
         let store = Self::connect(path, freeze, server).await?;
-        sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL")
-            .execute(&store.write)
-            .await?;
+        sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL").execute(&store.write).await?;
         Ok(store)
     }
 
@@ -91,10 +89,7 @@ impl Store {
     pub async fn open_beside(url: &str) -> Result<Self> {
         let path = sqlite_path(url)?;
         if !path.is_file() {
-            return Err(StoreError::Open {
-                path,
-                why: "there is no such file: has `paramedic serve` run with this store?".into(),
-            });
+            return Err(StoreError::Open { path, why: "there is no such file: has `paramedic serve` run with this store?".into() });
         }
         Self::connect(path, Freeze::default(), None).await
     }
@@ -105,14 +100,7 @@ impl Store {
         MIGRATIONS.run(&write).await?;
         let read = pool(&path, 4, "rw").await?;
         let instance = instance(&write).await?;
-        Ok(Self {
-            write,
-            read,
-            instance,
-            path,
-            freeze,
-            _server: server,
-        })
+        Ok(Self { write, read, instance, path, freeze, _server: server })
     }
 
     /// A random name of this store, so that two stores' incidents differ at PagerDuty.
@@ -126,9 +114,7 @@ impl Store {
 
     /// Can it be read and written? Writes nothing that stays.
     pub async fn ready(&self) -> Result<()> {
-        sqlx::query("UPDATE identity SET value = value WHERE name = 'instance'")
-            .execute(&self.write)
-            .await?;
+        sqlx::query("UPDATE identity SET value = value WHERE name = 'instance'").execute(&self.write).await?;
         Ok(())
     }
 
@@ -141,27 +127,17 @@ impl Store {
 fn sqlite_path(url: &str) -> Result<PathBuf> {
     match url.strip_prefix("sqlite://") {
         Some(path) if !path.is_empty() && !path.contains('?') && !path.contains(":memory:") => Ok(PathBuf::from(path)),
-        _ => Err(StoreError::Url(
-            url.split('@').next_back().unwrap_or_default().chars().take(80).collect(),
-        )),
+        _ => Err(StoreError::Url(url.split('@').next_back().unwrap_or_default().chars().take(80).collect())),
     }
 }
 
 fn open_error(path: &Path, why: &std::io::Error) -> StoreError {
-    StoreError::Open {
-        path: path.to_owned(),
-        why: why.to_string(),
-    }
+    StoreError::Open { path: path.to_owned(), why: why.to_string() }
 }
 
 fn lock(path: &Path) -> Result<File> {
     let beside = path.with_extension("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .map_err(|e| open_error(&beside, &e))?;
+    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(|e| open_error(&beside, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
@@ -177,12 +153,7 @@ async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|connection, _| {
             Box::pin(async move {
-                for pragma in [
-                    "PRAGMA journal_mode=WAL",
-                    "PRAGMA synchronous=FULL",
-                    "PRAGMA busy_timeout=5000",
-                    "PRAGMA foreign_keys=ON",
-                ] {
+                for pragma in ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=ON"] {
                     sqlx::query(pragma).execute(&mut *connection).await?;
                 }
                 Ok(())
@@ -190,19 +161,14 @@ async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
         })
         .connect_with(options)
         .await
-        .map_err(|e| StoreError::Open {
-            path: path.to_owned(),
-            why: e.to_string(),
-        })
+        .map_err(|e| StoreError::Open { path: path.to_owned(), why: e.to_string() })
 }
 
 async fn instance(write: &AnyPool) -> Result<String> {
     let fresh =
         sqlx::query("INSERT INTO identity (name, value) VALUES ('instance', lower(hex(randomblob(6)))) ON CONFLICT (name) DO NOTHING");
     fresh.execute(write).await?;
-    let row = sqlx::query("SELECT value FROM identity WHERE name = 'instance'")
-        .fetch_one(write)
-        .await?;
+    let row = sqlx::query("SELECT value FROM identity WHERE name = 'instance'").fetch_one(write).await?;
     Ok(row.try_get("value")?)
 }
 
@@ -215,10 +181,7 @@ fn time(millis: i64, row: &str) -> Result<Time> {
 }
 
 fn strange(row: impl Into<String>, why: impl ToString) -> StoreError {
-    StoreError::StrangeRow {
-        row: row.into(),
-        why: why.to_string(),
-    }
+    StoreError::StrangeRow { row: row.into(), why: why.to_string() }
 }
 
 fn json<T: serde::Serialize>(value: &T, row: &str) -> Result<String> {

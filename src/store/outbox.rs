@@ -33,24 +33,13 @@ impl Store {
         let sql = "SELECT id, incident_id, body, attempts FROM outbox o WHERE state = 'waiting' AND channel = $1 AND next_at <= $2 \
              AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.incident_id = o.incident_id AND e.channel = o.channel AND e.id < o.id) \
              ORDER BY CASE WHEN kind IN ('page', 'ask') THEN 0 ELSE 1 END, id LIMIT $3";
-        let rows = sqlx::query(sql)
-            .bind(channel.as_str())
-            .bind(millis(now))
-            .bind(limit)
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(sql).bind(channel.as_str()).bind(millis(now)).bind(limit).fetch_all(&self.read).await?;
         rows.iter()
             .map(|row| {
                 let id: i64 = row.try_get("id")?;
                 let body: String = row.try_get("body")?;
                 let notice = from_json(&body, &format!("outbox {id}"))?;
-                Ok(Letter {
-                    id,
-                    incident: IncidentId(row.try_get("incident_id")?),
-                    channel,
-                    notice,
-                    attempts: row.try_get("attempts")?,
-                })
+                Ok(Letter { id, incident: IncidentId(row.try_get("incident_id")?), channel, notice, attempts: row.try_get("attempts")? })
             })
             .collect()
     }
@@ -63,12 +52,7 @@ impl Store {
 
     pub async fn postpone(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2 WHERE id = $3";
-        sqlx::query(sql)
-            .bind(millis(until))
-            .bind(why.to_owned())
-            .bind(letter.id)
-            .execute(&self.write)
-            .await?;
+        sqlx::query(sql).bind(millis(until)).bind(why.to_owned()).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 
@@ -98,29 +82,19 @@ impl Store {
     }
 
     pub async fn waiting_letters(&self) -> Result<i64> {
-        let row = sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'waiting'")
-            .fetch_one(&self.read)
-            .await?;
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'waiting'").fetch_one(&self.read).await?;
         Ok(row.try_get("n")?)
     }
 
     pub async fn thread(&self, incident: IncidentId) -> Result<Option<(String, String)>> {
-        let row = sqlx::query("SELECT channel, ts FROM threads WHERE incident_id = $1")
-            .bind(incident.0)
-            .fetch_optional(&self.read)
-            .await?;
+        let row = sqlx::query("SELECT channel, ts FROM threads WHERE incident_id = $1").bind(incident.0).fetch_optional(&self.read).await?;
         row.map(|row| Ok((row.try_get("channel")?, row.try_get("ts")?))).transpose()
     }
 
     /// The root message, remembered once.
     pub async fn remember_thread(&self, incident: IncidentId, channel: &str, ts: &str) -> Result<()> {
         let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO NOTHING";
-        sqlx::query(sql)
-            .bind(incident.0)
-            .bind(channel.to_owned())
-            .bind(ts.to_owned())
-            .execute(&self.write)
-            .await?;
+        sqlx::query(sql).bind(incident.0).bind(channel.to_owned()).bind(ts.to_owned()).execute(&self.write).await?;
         Ok(())
     }
 }
@@ -141,11 +115,8 @@ pub(super) async fn enqueue(connection: &mut AnyConnection, id: IncidentId, noti
         let sql = format!(
             "INSERT INTO outbox (incident_id, channel, kind, body, next_at, created_at) SELECT $1, $2, $3, $4, $5, $5 WHERE {condition}"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(id.0)
-            .bind(channel.as_str())
-            .bind(kind(notice)?)
-            .bind(json(notice, "notice")?);
+        let query =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(channel.as_str()).bind(kind(notice)?).bind(json(notice, "notice")?);
         query.bind(millis(now)).execute(&mut *connection).await?;
     }
     Ok(())
@@ -153,9 +124,5 @@ pub(super) async fn enqueue(connection: &mut AnyConnection, id: IncidentId, noti
 
 fn kind(notice: &Notice) -> Result<String> {
     let value = serde_json::to_value(notice).map_err(|e| strange("notice", e))?;
-    value
-        .get("notice")
-        .and_then(|kind| kind.as_str())
-        .map(str::to_owned)
-        .ok_or_else(|| strange("notice", "it has no kind"))
+    value.get("notice").and_then(|kind| kind.as_str()).map(str::to_owned).ok_or_else(|| strange("notice", "it has no kind"))
 }

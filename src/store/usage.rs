@@ -27,7 +27,8 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let thing: String = row.try_get("thing")?;
-                HostName::parse(thing.trim_start_matches("on:").split('#').next().unwrap_or_default()).map_err(|e| strange(format!("remediations {thing}"), e))
+                HostName::parse(thing.trim_start_matches("on:").split('#').next().unwrap_or_default())
+                    .map_err(|e| strange(format!("remediations {thing}"), e))
             })
             .collect()
     }

@@ -49,24 +49,15 @@ pub fn understood<A: Serialize>(arguments: &A, target: Target, effect: Effect) -
 }
 
 pub fn service<'a>(name: &ServiceName, about: About<'a>) -> Result<&'a Service, String> {
-    about
-        .inventory
-        .service(name)
-        .ok_or_else(|| format!("service {name} is not in the inventory: expected one of its services"))
+    about.inventory.service(name).ok_or_else(|| format!("service {name} is not in the inventory: expected one of its services"))
 }
 
 pub fn host<'a>(name: &HostName, about: About<'a>) -> Result<&'a Host, String> {
-    about
-        .inventory
-        .host(name)
-        .ok_or_else(|| format!("host {name} is not in the inventory: expected one of its hosts"))
+    about.inventory.host(name).ok_or_else(|| format!("host {name} is not in the inventory: expected one of its hosts"))
 }
 
 /// Where a service's action takes place: the named host, else the incident's if the service runs there, else all of them.
 pub fn place(service: &Service, named: Option<&HostName>, about: About<'_>) -> Target {
     let incidents = about.target.host.as_ref().filter(|host| service.hosts.contains(host));
-    Target {
-        service: Some(service.name.clone()),
-        host: named.or(incidents).cloned(),
-    }
+    Target { service: Some(service.name.clone()), host: named.or(incidents).cloned() }
 }

@@ -48,7 +48,7 @@ impl Tool for CheckServiceStatus {
         let Some(service) = target.service.as_ref().and_then(|name| bench.inventory.service(name)) else {
             return Outcome::failed("the service is not in the inventory any more").into();
         };
-        match bench.fleet.status(service, target.host.as_ref()).await {
+        match bench.fleet_for(&permit).status(service, target.host.as_ref()).await {
             Err(e) => Outcome::failed(e.to_string()).into(),
             Ok(status) => {
                 let said = format!("{} is {}", service.name, status.state);

@@ -53,14 +53,7 @@ impl Tool for CheckSystemResources {
         let name = name.ok_or("the incident names no host of the inventory: expected `host`")?;
         arguments::host(&name, about)?;
         arguments.host = Some(name.clone());
-        understood(
-            &arguments,
-            Target {
-                service: None,
-                host: Some(name),
-            },
-            Effect::Observe,
-        )
+        understood(&arguments, Target { service: None, host: Some(name) }, Effect::Observe)
     }
 
     async fn run(&self, permit: AuthorizedAction, bench: &Bench) -> Ran {
@@ -68,7 +61,7 @@ impl Tool for CheckSystemResources {
         let (Some(host), Ok(arguments)) = (&action.target.host, read::<Arguments>(&action.arguments)) else {
             return Outcome::failed("no host to look at").into();
         };
-        match bench.fleet.resources(host, &arguments.check_types).await {
+        match bench.fleet_for(&permit).resources(host, &arguments.check_types).await {
             Err(e) => Outcome::failed(e.to_string()).into(),
             Ok(resources) => outcome(format!("resources of {host}: {}", summary(&resources)), &resources).into(),
         }

@@ -59,18 +59,8 @@ impl Tool for CleanDiskSpace {
             arguments.paths = declared_roots(host, about);
         }
         arguments.host = Some(name.clone());
-        let effect = Effect::Clean {
-            paths: arguments.paths.clone(),
-            min_age_days: arguments.min_age_days,
-        };
-        understood(
-            &arguments,
-            Target {
-                service: None,
-                host: Some(name),
-            },
-            effect,
-        )
+        let effect = Effect::Clean { paths: arguments.paths.clone(), min_age_days: arguments.min_age_days };
+        understood(&arguments, Target { service: None, host: Some(name) }, effect)
     }
 
     async fn run(&self, permit: AuthorizedAction, bench: &Bench) -> Ran {
@@ -79,21 +69,15 @@ impl Tool for CleanDiskSpace {
             return Outcome::failed("not a clean-up").into();
         };
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        match bench.fleet.clean(host, &paths, *min_age_days, bench.clock.now()).await {
-            Err(e) => Outcome {
-                ok: false,
-                output: json!({ "error": e.to_string(), "outcome_unknown": e.maybe_done() }),
-                said: e.to_string(),
+        match bench.fleet_for(&permit).clean(host, &paths, *min_age_days, bench.clock.now()).await {
+            Err(e) => {
+                Outcome { ok: false, output: json!({ "error": e.to_string(), "outcome_unknown": e.maybe_done() }), said: e.to_string() }
+                    .into()
             }
-            .into(),
             Ok(cleaned) => {
                 let files = cleaned.removed.len();
-                let said = format!(
-                    "removed {files} files, {} bytes; kept {}; refused {}",
-                    cleaned.bytes,
-                    cleaned.kept,
-                    cleaned.refused.len()
-                );
+                let said =
+                    format!("removed {files} files, {} bytes; kept {}; refused {}", cleaned.bytes, cleaned.kept, cleaned.refused.len());
                 let output = json!({ "files": files, "bytes": cleaned.bytes, "kept": cleaned.kept, "removed": cleaned.removed, "refused": cleaned.refused });
                 outcome(said, &output).into()
             }
@@ -102,9 +86,7 @@ impl Tool for CleanDiskSpace {
 
     /// Cleaning twice removes nothing that cleaning once would not have: not knowing does no harm, but it is not success.
     async fn probe(&self, _action: &Action, _since: Time, _bench: &Bench) -> Option<Outcome> {
-        Some(Outcome::failed(
-            "the clean-up broke off; old files below the roots may be left, and none but those were touched",
-        ))
+        Some(Outcome::failed("the clean-up broke off; old files below the roots may be left, and none but those were touched"))
     }
 }
 

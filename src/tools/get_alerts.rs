@@ -60,9 +60,7 @@ impl Tool for GetAlerts {
         };
         // Names hold no quotes, backslashes or regex characters but the dot, which is escaped.
         let service = arguments.service.map(|name| format!("service=\"{name}\""));
-        let host = arguments
-            .host
-            .map(|name| format!("instance=~\"{}(:[0-9]+)?\"", name.as_str().replace('.', "\\\\.")));
+        let host = arguments.host.map(|name| format!("instance=~\"{}(:[0-9]+)?\"", name.as_str().replace('.', "\\\\.")));
         let matchers: Vec<String> = service.into_iter().chain(host).collect();
         match alertmanager.active(&matchers).await {
             Err(e) => Outcome::failed(e.to_string()).into(),

@@ -34,11 +34,7 @@ fn seconds(text: &str) -> Result<i64, String> {
     };
     let number: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
     let seconds = number.checked_mul(unit).ok_or_else(wrong)?;
-    if (1..=86_400).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(wrong())
-    }
+    if (1..=86_400).contains(&seconds) { Ok(seconds) } else { Err(wrong()) }
 }
 
 fn show(query: &str, answer: Answer) -> Outcome {
@@ -97,11 +93,7 @@ impl Tool for GetMetrics {
         };
         let now = bench.clock.now().timestamp();
         let answer = match arguments.duration.as_deref().map(seconds) {
-            Some(Ok(back)) => {
-                prometheus
-                    .range(&arguments.query, now - back, now, (back as f64 / 60.0).max(1.0))
-                    .await
-            }
+            Some(Ok(back)) => prometheus.range(&arguments.query, now - back, now, (back as f64 / 60.0).max(1.0)).await,
             Some(Err(e)) => return Outcome::failed(e).into(),
             None => prometheus.instant(&arguments.query).await,
         };

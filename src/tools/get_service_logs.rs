@@ -68,11 +68,7 @@ impl Tool for GetServiceLogs {
         let Some(service) = bench.inventory.service(&arguments.service) else {
             return Outcome::failed("the service is not in the inventory any more").into();
         };
-        match bench
-            .fleet
-            .logs(service, action.target.host.as_ref(), arguments.lines, arguments.level)
-            .await
-        {
+        match bench.fleet.logs(service, action.target.host.as_ref(), arguments.lines, arguments.level).await {
             Err(e) => Outcome::failed(e.to_string()).into(),
             Ok(lines) => {
                 let output = json!({ "service": arguments.service, "lines": lines, "count": lines.len() });

@@ -38,6 +38,13 @@ pub struct Bench {
     pub clock: Arc<dyn Clock>,
 }
 
+impl Bench {
+    /// The fleet, asking on behalf of the permit: a host's own log names the incident and the action.
+    fn fleet_for(&self, permit: &AuthorizedAction) -> Fleet {
+        self.fleet.on_behalf(&format!("{} {}", permit.incident(), permit.action().tool))
+    }
+}
+
 /// Against what a proposal is understood: the inventory and the incident's own target, never log or annotation text.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
@@ -62,10 +69,7 @@ pub struct Ran {
 
 impl From<Outcome> for Ran {
     fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            notices: Vec::new(),
-        }
+        Self { outcome, notices: Vec::new() }
     }
 }
 
@@ -129,12 +133,5 @@ fn shape(tool: &dyn Tool) -> ToolShape {
 /// Makes an action of a proposal; says nothing about permission.
 pub fn understand(tool: &dyn Tool, proposal: &Proposal, about: About<'_>) -> Result<Action, String> {
     let Understood { arguments, target, effect } = tool.understand(&proposal.arguments, about)?;
-    Ok(Action {
-        tool: tool.name().to_owned(),
-        tier: tool.tier(),
-        target,
-        arguments,
-        effect,
-        reason: proposal.reason.clone(),
-    })
+    Ok(Action { tool: tool.name().to_owned(), tier: tool.tier(), target, arguments, effect, reason: proposal.reason.clone() })
 }

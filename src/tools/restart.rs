@@ -1,7 +1,7 @@
 //! Restarting, shared by the three tools that do it: run, and probe after a crash.
 
 use super::Bench;
-use crate::clients::fleet::ServiceStatus;
+use crate::clients::fleet::{Fleet, ServiceStatus};
 use crate::domain::{HostName, Outcome, ServiceName, Time};
 use serde::Serialize;
 use serde_json::json;
@@ -14,21 +14,22 @@ pub fn outcome<T: Serialize>(said: String, output: &T) -> Outcome {
 }
 
 /// Restarts the services one after the other and stops at the first that fails or does not come up.
-pub async fn restart_all(services: &[ServiceName], host: Option<&HostName>, bench: &Bench) -> Result<Vec<ServiceStatus>, Outcome> {
+pub async fn restart_all(
+    services: &[ServiceName],
+    host: Option<&HostName>,
+    fleet: &Fleet,
+    bench: &Bench,
+) -> Result<Vec<ServiceStatus>, Outcome> {
     let mut done = Vec::new();
     for name in services {
         let Some(service) = bench.inventory.service(name) else {
             return Err(Outcome::failed(format!("service {name} is not in the inventory any more")));
         };
         let host = host.filter(|host| service.hosts.contains(host));
-        let restarted = bench.fleet.restart(service, host).await.map_err(|e| failed(name, &e))?;
+        let restarted = fleet.restart(service, host).await.map_err(|e| failed(name, &e))?;
         if !restarted.after.active {
             let said = format!("{name} was restarted and is {} ({})", restarted.after.state, restarted.after.detail);
-            return Err(Outcome {
-                ok: false,
-                said,
-                output: json!({ "service": name, "active": false, "state": restarted.after.state }),
-            });
+            return Err(Outcome { ok: false, said, output: json!({ "service": name, "active": false, "state": restarted.after.state }) });
         }
         done.push(restarted.after);
     }
@@ -37,16 +38,9 @@ pub async fn restart_all(services: &[ServiceName], host: Option<&HostName>, benc
 
 fn failed(name: &ServiceName, error: &crate::clients::fleet::ReachError) -> Outcome {
     let unknown = error.maybe_done();
-    let said = if unknown {
-        format!("{name} may or may not have been restarted: {error}")
-    } else {
-        format!("{name} was not restarted: {error}")
-    };
-    Outcome {
-        ok: false,
-        output: json!({ "error": error.to_string(), "outcome_unknown": unknown }),
-        said,
-    }
+    let said =
+        if unknown { format!("{name} may or may not have been restarted: {error}") } else { format!("{name} was not restarted: {error}") };
+    Outcome { ok: false, output: json!({ "error": error.to_string(), "outcome_unknown": unknown }), said }
 }
 
 /// Whether all the services have come up since the restart was started, on each of their hosts. One that runs since before was

@@ -39,15 +39,9 @@ impl Tool for RestartConnectionPool {
     fn understand(&self, arguments: &Value, about: About<'_>) -> Result<Understood, String> {
         let arguments: Arguments = read(arguments)?;
         let service = arguments::service(&arguments.service, about)?;
-        let pool = service
-            .pool
-            .clone()
-            .ok_or_else(|| format!("{} declares no `pool` in the inventory", service.name))?;
+        let pool = service.pool.clone().ok_or_else(|| format!("{} declares no `pool` in the inventory", service.name))?;
         let host = arguments::service(&pool, about).ok().and_then(|pool| place(pool, None, about).host);
-        let target = Target {
-            service: Some(pool.clone()),
-            host,
-        };
+        let target = Target { service: Some(pool.clone()), host };
         understood(&arguments, target, Effect::Restart { services: vec![pool] })
     }
 
@@ -56,15 +50,11 @@ impl Tool for RestartConnectionPool {
         let Effect::Restart { services } = &action.effect else {
             return Outcome::failed("not a restart").into();
         };
-        match (restart_all(services, action.target.host.as_ref(), bench).await, services.first()) {
+        match (restart_all(services, action.target.host.as_ref(), &bench.fleet_for(&permit), bench).await, services.first()) {
             (Err(failed), _) => failed.into(),
             (Ok(_), pool) => {
                 let output = json!({ "service": action.arguments.get("service"), "pool": pool, "active": true });
-                Outcome::ok(
-                    format!("pool {} restarted and active", pool.map_or("", ServiceName::as_str)),
-                    output,
-                )
-                .into()
+                Outcome::ok(format!("pool {} restarted and active", pool.map_or("", ServiceName::as_str)), output).into()
             }
         }
     }

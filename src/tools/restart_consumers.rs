@@ -40,15 +40,8 @@ impl Tool for RestartConsumers {
     fn understand(&self, arguments: &Value, about: About<'_>) -> Result<Understood, String> {
         let arguments: Arguments = read(arguments)?;
         let service = arguments::service(&arguments.service, about)?;
-        let consumers = if service.consumers.is_empty() {
-            vec![service.name.clone()]
-        } else {
-            service.consumers.clone()
-        };
-        let target = Target {
-            service: Some(service.name.clone()),
-            host: None,
-        };
+        let consumers = if service.consumers.is_empty() { vec![service.name.clone()] } else { service.consumers.clone() };
+        let target = Target { service: Some(service.name.clone()), host: None };
         understood(&arguments, target, Effect::Restart { services: consumers })
     }
 
@@ -56,7 +49,7 @@ impl Tool for RestartConsumers {
         let Effect::Restart { services } = &permit.action().effect else {
             return Outcome::failed("not a restart").into();
         };
-        match restart_all(services, None, bench).await {
+        match restart_all(services, None, &bench.fleet_for(&permit), bench).await {
             Err(failed) => failed.into(),
             Ok(_) => {
                 let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();

@@ -44,9 +44,7 @@ impl Tool for RestartService {
         let arguments: Arguments = read(arguments)?;
         let service = arguments::service(&arguments.service, about)?;
         let target = place(service, arguments.host.as_ref(), about);
-        let effect = Effect::Restart {
-            services: vec![service.name.clone()],
-        };
+        let effect = Effect::Restart { services: vec![service.name.clone()] };
         understood(&arguments, target, effect)
     }
 
@@ -55,15 +53,11 @@ impl Tool for RestartService {
         let Effect::Restart { services } = &action.effect else {
             return Outcome::failed("not a restart").into();
         };
-        match restart_all(services, action.target.host.as_ref(), bench).await {
+        match restart_all(services, action.target.host.as_ref(), &bench.fleet_for(&permit), bench).await {
             Err(failed) => failed.into(),
             Ok(_) => {
                 let name = services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
-                Outcome::ok(
-                    format!("{name} restarted and active"),
-                    json!({ "service": name, "active": true, "state": "active" }),
-                )
-                .into()
+                Outcome::ok(format!("{name} restarted and active"), json!({ "service": name, "active": true, "state": "active" })).into()
             }
         }
     }

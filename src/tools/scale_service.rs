@@ -46,10 +46,7 @@ impl Tool for ScaleService {
     fn understand(&self, arguments: &Value, about: About<'_>) -> Result<Understood, String> {
         let arguments: Arguments = read(arguments)?;
         let service = arguments::service(&arguments.service, about)?;
-        let effect = Effect::Scale {
-            service: service.name.clone(),
-            add: arguments.add,
-        };
+        let effect = Effect::Scale { service: service.name.clone(), add: arguments.add };
         understood(&arguments, place(service, None, about), effect)
     }
 
@@ -61,13 +58,11 @@ impl Tool for ScaleService {
         let Some(service) = bench.inventory.service(service) else {
             return Outcome::failed("the service is not in the inventory any more").into();
         };
-        match bench.fleet.scale(service, action.target.host.as_ref(), *add).await {
-            Err(e) => Outcome {
-                ok: false,
-                output: json!({ "error": e.to_string(), "outcome_unknown": e.maybe_done() }),
-                said: e.to_string(),
+        match bench.fleet_for(&permit).scale(service, action.target.host.as_ref(), *add).await {
+            Err(e) => {
+                Outcome { ok: false, output: json!({ "error": e.to_string(), "outcome_unknown": e.maybe_done() }), said: e.to_string() }
+                    .into()
             }
-            .into(),
             Ok(scaled) => {
                 let said = format!("{} scaled from {} to {}", service.name, scaled.from, scaled.to);
                 outcome(said, &json!({ "service": service.name, "from": scaled.from, "to": scaled.to })).into()

@@ -74,22 +74,13 @@ impl Tool for SendNotification {
         }
         let severity = Severity::from(arguments.severity);
         let notice = match arguments.channel {
-            Channel::Pagerduty => Notice::Page {
-                severity,
-                summary: arguments.message,
-            },
-            Channel::Slack | Channel::Email => Notice::Message {
-                severity,
-                text: arguments.message,
-            },
+            Channel::Pagerduty => Notice::Page { severity, summary: arguments.message },
+            Channel::Slack | Channel::Email => Notice::Message { severity, text: arguments.message },
         };
         let outcome = Outcome::ok(
             format!("a message to {} is in the outbox", arguments.channel),
             json!({ "channel": arguments.channel, "queued": true }),
         );
-        Ran {
-            outcome,
-            notices: vec![(arguments.channel, notice)],
-        }
+        Ran { outcome, notices: vec![(arguments.channel, notice)] }
     }
 }

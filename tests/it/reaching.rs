@@ -38,10 +38,7 @@ pub fn host(name: &str) -> HostName {
 
 /// Panics naming the Debian package if a program is not there: a test is never skipped.
 pub fn need(program: &str, package: &str) {
-    assert!(
-        Path::new(program).exists(),
-        "{program} is missing: install the Debian package {package}"
-    );
+    assert!(Path::new(program).exists(), "{program} is missing: install the Debian package {package}");
 }
 
 /// Waits until the condition holds; `what` is said if it never does.

@@ -57,17 +57,11 @@ fn alert(name: &str, summary: &str) -> Alert {
 }
 
 fn target() -> Target {
-    Target {
-        service: Some(ServiceName::parse("api").unwrap()),
-        host: None,
-    }
+    Target { service: Some(ServiceName::parse("api").unwrap()), host: None }
 }
 
 fn action(arguments: Value) -> Action {
-    let effect = Effect::Scale {
-        service: ServiceName::parse("api").unwrap(),
-        add: 1,
-    };
+    let effect = Effect::Scale { service: ServiceName::parse("api").unwrap(), add: 1 };
     Action {
         tool: "scale_service".into(),
         tier: Tier::Disruptive,
@@ -92,38 +86,18 @@ fn approval(action: Action) -> Approval {
 }
 
 fn ana() -> Principal {
-    Principal {
-        name: "U0ANA".into(),
-        via: Via::Slack,
-    }
+    Principal { name: "U0ANA".into(), via: Via::Slack }
 }
 
 /// INC-7 as far as these entries go.
 fn incident(name: &str, text: &str, more: Vec<Entry>) -> Incident {
     let mut entries = vec![
-        Entry::Raised {
-            alert: alert(name, text),
-            target: target(),
-        },
-        Entry::Classified {
-            level: Level::Two,
-            rule: Some("latency".into()),
-            why: text.into(),
-            runbook: None,
-            mode: None,
-        },
-        Entry::RunStarted {
-            run: 1,
-            planner: PlannerKind::Runbook,
-            runbook: None,
-        },
+        Entry::Raised { alert: alert(name, text), target: target() },
+        Entry::Classified { level: Level::Two, rule: Some("latency".into()), why: text.into(), runbook: None, mode: None },
+        Entry::RunStarted { run: 1, planner: PlannerKind::Runbook, runbook: None },
     ];
     entries.extend(more);
-    let recorded: Vec<_> = entries
-        .into_iter()
-        .zip(1..)
-        .map(|(entry, seq)| Recorded { seq, at: now(), entry })
-        .collect();
+    let recorded: Vec<_> = entries.into_iter().zip(1..).map(|(entry, seq)| Recorded { seq, at: now(), entry }).collect();
     Incident::replay(IncidentId(7), &recorded).unwrap()
 }
 

@@ -45,15 +45,7 @@ pub struct InstanceStatus {
 
 impl InstanceStatus {
     pub fn missing(name: impl Into<String>, state: &str, detail: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            exists: false,
-            active: false,
-            state: state.to_owned(),
-            since: None,
-            pid: None,
-            detail: detail.into(),
-        }
+        Self { name: name.into(), exists: false, active: false, state: state.to_owned(), since: None, pid: None, detail: detail.into() }
     }
 }
 
@@ -75,20 +67,11 @@ impl ServiceStatus {
     /// `base` instances, the first ones of the list, must run for the service to be active; the others are extras.
     pub fn of(instances: &[InstanceStatus], base: u32) -> Self {
         let wanted = instances.iter().take(base as usize);
-        let known: Vec<_> = instances
-            .iter()
-            .enumerate()
-            .filter(|(i, s)| *i < base as usize || s.exists)
-            .map(|(_, s)| s)
-            .collect();
+        let known: Vec<_> = instances.iter().enumerate().filter(|(i, s)| *i < base as usize || s.exists).map(|(_, s)| s).collect();
         let state = match known.as_slice() {
             [] => "unknown".to_owned(),
             [first, rest @ ..] if rest.iter().all(|s| s.state == first.state) => first.state.clone(),
-            mixed => mixed
-                .iter()
-                .map(|s| format!("{} {}", s.name, s.state))
-                .collect::<Vec<_>>()
-                .join(", "),
+            mixed => mixed.iter().map(|s| format!("{} {}", s.name, s.state)).collect::<Vec<_>>().join(", "),
         };
         Self {
             active: !instances.is_empty() && wanted.clone().count() == base as usize && wanted.clone().all(|s| s.active),
@@ -97,11 +80,7 @@ impl ServiceStatus {
             pid: instances.first().and_then(|s| s.pid),
             instances: known.len() as u32,
             instances_active: known.iter().filter(|s| s.active).count() as u32,
-            detail: known
-                .iter()
-                .map(|s| format!("{}: {}", s.name, s.detail))
-                .collect::<Vec<_>>()
-                .join("; "),
+            detail: known.iter().map(|s| format!("{}: {}", s.name, s.detail)).collect::<Vec<_>>().join("; "),
         }
     }
 

@@ -34,10 +34,7 @@ impl<'a> Containers<'a> {
                 why: "expected letters, digits and `_ . -`, the first a letter or digit".to_owned(),
             });
         }
-        let unreachable = |why: String| ReachError::Unreachable {
-            place: format!("docker at {}", socket.display()),
-            why,
-        };
+        let unreachable = |why: String| ReachError::Unreachable { place: format!("docker at {}", socket.display()), why };
         let path = socket.to_str().ok_or_else(|| unreachable("expected a path in UTF-8".to_owned()))?;
         // Requests have limits of their own below; this one of the client's must not come before them.
         let seconds = (limits.restart + limits.observe).as_secs() + 1;
@@ -46,12 +43,7 @@ impl<'a> Containers<'a> {
             Ok(negotiated) => negotiated.map_err(|e| unreachable(e.to_string()))?,
             Err(_) => return Err(unreachable(format!("no answer within {} s", limits.connect.as_secs_f32()))),
         };
-        Ok(Self {
-            docker,
-            name,
-            base,
-            limits,
-        })
+        Ok(Self { docker, name, base, limits })
     }
 
     pub async fn status(&self) -> Result<ServiceStatus, ReachError> {
@@ -62,12 +54,7 @@ impl<'a> Containers<'a> {
 
     /// Of all instances, one after the other.
     pub async fn logs(&self, lines: u32, level: LogLevel) -> Result<Vec<String>, ReachError> {
-        let there: Vec<_> = self
-            .inspect_all()
-            .await?
-            .into_iter()
-            .filter_map(|(n, seen)| seen.map(|_| n))
-            .collect();
+        let there: Vec<_> = self.inspect_all().await?.into_iter().filter_map(|(n, seen)| seen.map(|_| n)).collect();
         if there.is_empty() {
             return Err(self.failed("logs", "there is no such container".to_owned(), false));
         }
@@ -94,9 +81,7 @@ impl<'a> Containers<'a> {
             }
             let name = self.nth(n);
             let work = self.docker.restart_container(&name, Some(options.clone()));
-            self.call(&format!("restart of {name}"), self.limits.restart, true, work)
-                .await
-                .map_err(|e| in_turn(e, touched))?;
+            self.call(&format!("restart of {name}"), self.limits.restart, true, work).await.map_err(|e| in_turn(e, touched))?;
             touched = true;
         }
         let after = self.status().await.map_err(ReachError::after_an_effect)?;
@@ -105,27 +90,18 @@ impl<'a> Containers<'a> {
 
     pub async fn scale(&self, add: u32) -> Result<Scaled, ReachError> {
         let seen = self.inspect_all().await?;
-        let running: BTreeSet<u32> = seen
-            .iter()
-            .filter(|(n, seen)| self.instance(**n, seen.as_ref()).active)
-            .map(|(n, _)| *n)
-            .collect();
+        let running: BTreeSet<u32> = seen.iter().filter(|(n, seen)| self.instance(**n, seen.as_ref()).active).map(|(n, _)| *n).collect();
         let numbers = scaling::plan(self.name, self.base, self.base, &running, 0, add)?;
         let Some(original) = seen.get(&1).and_then(Option::as_ref) else {
             return Err(self.failed("scale", "there is no such container to copy".to_owned(), false));
         };
         let mut touched = false;
         for n in numbers {
-            self.bring_up(original, n)
-                .await
-                .map_err(|e| if touched { e.after_an_effect() } else { e })?;
+            self.bring_up(original, n).await.map_err(|e| if touched { e.after_an_effect() } else { e })?;
             touched = true;
         }
         let after = self.status().await.map_err(ReachError::after_an_effect)?;
-        Ok(Scaled {
-            from: running.len() as u32,
-            to: after.instances_active,
-        })
+        Ok(Scaled { from: running.len() as u32, to: after.instances_active })
     }
 
     /// Starts instance `n`; makes it first if it is not there.
@@ -152,19 +128,14 @@ impl<'a> Containers<'a> {
         self.call(&format!("making {name}"), self.limits.observe, true, work).await?;
         for (network, request) in docker_clone::further_networks(copy.networks, name) {
             let work = self.docker.connect_network(&network, request);
-            self.call(&format!("connecting {name} to {network}"), self.limits.observe, true, work)
-                .await?;
+            self.call(&format!("connecting {name} to {network}"), self.limits.observe, true, work).await?;
         }
         Ok(())
     }
 
     async fn logs_of(&self, n: u32, lines: u32, level: LogLevel) -> Result<Vec<String>, ReachError> {
         // A level is filtered here, so more lines than wanted are read.
-        let read = if matches!(level, LogLevel::Error | LogLevel::Warn) {
-            log_text::MAX_LINES
-        } else {
-            lines.min(log_text::MAX_LINES)
-        };
+        let read = if matches!(level, LogLevel::Error | LogLevel::Warn) { log_text::MAX_LINES } else { lines.min(log_text::MAX_LINES) };
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&read.to_string()).build();
         let name = self.nth(n);
         let mut stream = self.docker.logs(&name, Some(options));
@@ -189,22 +160,9 @@ impl<'a> Containers<'a> {
         let label = format!("{}={}", docker_clone::LABEL, self.name);
         let filters = HashMap::from([("label".to_owned(), vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let copies = self
-            .call(
-                "listing containers",
-                self.limits.observe,
-                false,
-                self.docker.list_containers(Some(options)),
-            )
-            .await?;
+        let copies = self.call("listing containers", self.limits.observe, false, self.docker.list_containers(Some(options))).await?;
         let named = copies.iter().flat_map(|copy| copy.names.iter().flatten());
-        let number = |name: &String| {
-            name.trim_start_matches('/')
-                .strip_prefix(self.name)?
-                .strip_prefix('-')?
-                .parse::<u32>()
-                .ok()
-        };
+        let number = |name: &String| name.trim_start_matches('/').strip_prefix(self.name)?.strip_prefix('-')?.parse::<u32>().ok();
         let numbers: BTreeSet<u32> = (1..=self.base).chain(named.filter_map(number)).collect();
         let mut seen = BTreeMap::new();
         for n in numbers {
@@ -235,22 +193,14 @@ impl<'a> Containers<'a> {
             exists: true,
             active: running,
             state: state.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string()),
-            since: state
-                .started_at
-                .as_deref()
-                .filter(|_| running)
-                .and_then(|text| text.parse::<Time>().ok()),
+            since: state.started_at.as_deref().filter(|_| running).and_then(|text| text.parse::<Time>().ok()),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
             detail: detail(&state, seen.restart_count),
         }
     }
 
     fn nth(&self, n: u32) -> String {
-        if n == 1 {
-            self.name.to_owned()
-        } else {
-            format!("{}-{n}", self.name)
-        }
+        if n == 1 { self.name.to_owned() } else { format!("{}-{n}", self.name) }
     }
 
     async fn call<T>(
@@ -267,32 +217,19 @@ impl<'a> Containers<'a> {
                 Err(self.failed(what, format!("status {status_code}: {message}"), acts && status_code >= 500))
             }
             Ok(Err(e)) => Err(self.failed(what, e.to_string(), acts)),
-            Err(_) => Err(ReachError::TimedOut {
-                what: what.to_owned(),
-                place: "docker".to_owned(),
-                after: limit,
-                maybe_done: acts,
-            }),
+            Err(_) => Err(ReachError::TimedOut { what: what.to_owned(), place: "docker".to_owned(), after: limit, maybe_done: acts }),
         }
     }
 
     fn failed(&self, what: &str, why: String, maybe_done: bool) -> ReachError {
-        ReachError::Failed {
-            what: what.to_owned(),
-            place: format!("docker container {}", self.name),
-            why,
-            maybe_done,
-        }
+        ReachError::Failed { what: what.to_owned(), place: format!("docker container {}", self.name), why, maybe_done }
     }
 }
 
 fn detail(state: &ContainerState, restarts: Option<i64>) -> String {
     let mut parts = Vec::new();
     if state.running != Some(true) {
-        parts.push(format!(
-            "exit code {}",
-            state.exit_code.map_or("unknown".to_owned(), |code| code.to_string())
-        ));
+        parts.push(format!("exit code {}", state.exit_code.map_or("unknown".to_owned(), |code| code.to_string())));
     }
     if state.oom_killed == Some(true) {
         parts.push("killed for want of memory".to_owned());

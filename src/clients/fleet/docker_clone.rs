@@ -36,9 +36,7 @@ pub fn of(original: &ContainerInspectResponse, name: &str) -> Result<Copy, Strin
     let mut networks = own_networks(original);
     // Its first network comes with the mode; older engines take only one when a container is made.
     if let Some(settings) = networks.remove(&mode) {
-        body.networking_config = Some(NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(mode, settings)])),
-        });
+        body.networking_config = Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(mode, settings)])) });
     }
     Ok(Copy { body, networks })
 }
@@ -48,36 +46,23 @@ pub fn further_networks(
     container: &str,
 ) -> impl Iterator<Item = (String, NetworkConnectRequest)> {
     networks.into_iter().map(move |(network, settings)| {
-        let request = NetworkConnectRequest {
-            container: container.to_owned(),
-            endpoint_config: Some(settings),
-        };
+        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(settings) };
         (network, request)
     })
 }
 
 /// The user's networks with their aliases; the built-in ones come with the mode and have none.
 fn own_networks(original: &ContainerInspectResponse) -> HashMap<String, EndpointSettings> {
-    let networks = original
-        .network_settings
-        .as_ref()
-        .and_then(|settings| settings.networks.clone())
-        .unwrap_or_default();
+    let networks = original.network_settings.as_ref().and_then(|settings| settings.networks.clone()).unwrap_or_default();
     let short_id: String = original.id.iter().flat_map(|id| id.chars().take(12)).collect();
     let built_in = ["bridge", "host", "none", "default"];
     networks
         .into_iter()
         .filter(|(name, _)| !built_in.contains(&name.as_str()))
         .map(|(name, settings)| {
-            let aliases = settings
-                .aliases
-                .map(|all| all.into_iter().filter(|alias| *alias != short_id).collect());
-            let settings = EndpointSettings {
-                aliases,
-                driver_opts: settings.driver_opts,
-                links: settings.links,
-                ..EndpointSettings::default()
-            };
+            let aliases = settings.aliases.map(|all| all.into_iter().filter(|alias| *alias != short_id).collect());
+            let settings =
+                EndpointSettings { aliases, driver_opts: settings.driver_opts, links: settings.links, ..EndpointSettings::default() };
             (name, settings)
         })
         .collect()
@@ -102,19 +87,10 @@ mod tests {
         let copy = of(&original, "api").unwrap();
         let seen = serde_json::to_value(&copy.body).unwrap();
         assert_eq!(seen["Image"], "sha256:aa");
-        assert_eq!(
-            (&seen["Env"], &seen["Cmd"], &seen["Entrypoint"]),
-            (&json!(["A=1"]), &json!(["serve"]), &json!(["/app"]))
-        );
+        assert_eq!((&seen["Env"], &seen["Cmd"], &seen["Entrypoint"]), (&json!(["A=1"]), &json!(["serve"]), &json!(["/app"])));
         assert_eq!(seen["Labels"], json!({"team": "x", "paramedic.copy-of": "api"}));
-        assert_eq!(
-            seen["HostConfig"],
-            json!({"NetworkMode": "front", "PublishAllPorts": false, "Binds": ["/data:/data"]})
-        );
-        assert_eq!(
-            seen["NetworkingConfig"],
-            json!({"EndpointsConfig": {"front": {"Aliases": ["api"]}}})
-        );
+        assert_eq!(seen["HostConfig"], json!({"NetworkMode": "front", "PublishAllPorts": false, "Binds": ["/data:/data"]}));
+        assert_eq!(seen["NetworkingConfig"], json!({"EndpointsConfig": {"front": {"Aliases": ["api"]}}}));
         assert!(seen.get("Hostname").is_none());
         assert_eq!(copy.networks.keys().collect::<Vec<_>>(), ["back"]);
     }

@@ -35,24 +35,14 @@ pub enum ReachError {
     #[error("{by} refused: {why}")]
     Refused { by: String, why: String },
     #[error("{what} at {place} did not end within {} s{}", after.as_secs_f32(), if *maybe_done { ", it may still take effect" } else { "" })]
-    TimedOut {
-        what: String,
-        place: String,
-        after: Duration,
-        maybe_done: bool,
-    },
+    TimedOut { what: String, place: String, after: Duration, maybe_done: bool },
     #[error("{what} is not supported: {why}")]
     NotSupported { what: String, why: String },
     /// The far end answered something else than the protocol says.
     #[error("{place} did not answer as expected: {why}")]
     Protocol { place: String, why: String, maybe_done: bool },
     #[error("{what} at {place} failed: {why}")]
-    Failed {
-        what: String,
-        place: String,
-        why: String,
-        maybe_done: bool,
-    },
+    Failed { what: String, place: String, why: String, maybe_done: bool },
 }
 
 impl ReachError {
@@ -67,23 +57,9 @@ impl ReachError {
     /// After a first effect nothing that follows can be "surely not done".
     pub(super) fn after_an_effect(self) -> Self {
         match self {
-            Self::TimedOut { what, place, after, .. } => Self::TimedOut {
-                what,
-                place,
-                after,
-                maybe_done: true,
-            },
-            Self::Protocol { place, why, .. } => Self::Protocol {
-                place,
-                why,
-                maybe_done: true,
-            },
-            Self::Failed { what, place, why, .. } => Self::Failed {
-                what,
-                place,
-                why,
-                maybe_done: true,
-            },
+            Self::TimedOut { what, place, after, .. } => Self::TimedOut { what, place, after, maybe_done: true },
+            Self::Protocol { place, why, .. } => Self::Protocol { place, why, maybe_done: true },
+            Self::Failed { what, place, why, .. } => Self::Failed { what, place, why, maybe_done: true },
             Self::Unreachable { .. } | Self::Refused { .. } | Self::NotSupported { .. } => Self::Failed {
                 what: "the rest of an action that had begun".to_owned(),
                 place: "its target".to_owned(),

@@ -22,11 +22,7 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(pid: u32) -> Result<Self> {
-        Ok(Self {
-            pid,
-            started: stat(pid)?.started,
-            boot: boot_id()?,
-        })
+        Ok(Self { pid, started: stat(pid)?.started, boot: boot_id()? })
     }
 }
 
@@ -76,10 +72,7 @@ pub fn marked(mark: &str) -> Vec<Marked> {
     let own = rustix::process::getpgrp();
     let living = processes().filter_map(|(number, stat)| Some((number, pid(stat.group)?)));
     let strangers = living.filter(|(_, group)| *group != own);
-    strangers
-        .filter(|(number, _)| carries(*number))
-        .map(|(pid, group)| Marked { pid, group })
-        .collect()
+    strangers.filter(|(number, _)| carries(*number)).map(|(pid, group)| Marked { pid, group }).collect()
 }
 
 pub struct Marked {
@@ -101,9 +94,7 @@ pub fn group_lives(group: Pid) -> bool {
 fn processes() -> impl Iterator<Item = (u32, Stat)> {
     let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers
-        .filter_map(|number| Some((number, stat(number).ok()?)))
-        .filter(|(_, stat)| stat.lives())
+    numbers.filter_map(|number| Some((number, stat(number).ok()?))).filter(|(_, stat)| stat.lives())
 }
 
 fn pid(number: u32) -> Option<Pid> {

@@ -51,22 +51,14 @@ impl Fleet {
     /// `run_dir` holds pid files and logs of process services, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
     pub fn new(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                inventory,
-                processes: Processes::new(run_dir, limits),
-                ssh: Ssh::new(ssh_dir, limits),
-                limits,
-            }),
+            shared: Arc::new(Shared { inventory, processes: Processes::new(run_dir, limits), ssh: Ssh::new(ssh_dir, limits), limits }),
             request: "unnamed".into(),
         }
     }
 
     /// The same fleet, asking on behalf of this incident and action (`INC-7/12 restart_service`): a host's own log will name it.
     pub fn on_behalf(&self, request: &str) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            request: request.chars().filter(|c| !c.is_control()).take(120).collect::<String>().into(),
-        }
+        Self { shared: Arc::clone(&self.shared), request: request.chars().filter(|c| !c.is_control()).take(120).collect::<String>().into() }
     }
 
     /// Of a service on several hosts: on `host`, or on all of them and active only if it is on each.
@@ -78,10 +70,7 @@ impl Fleet {
                 let mut seen = Vec::new();
                 for host in self.hosts(service, host)? {
                     let instances = self.instances(host, service, unit, template.as_deref()).await?;
-                    seen.push((
-                        host.name.to_string(),
-                        ServiceStatus::of(&instances, self.base_of(service, template.as_deref())),
-                    ));
+                    seen.push((host.name.to_string(), ServiceStatus::of(&instances, self.base_of(service, template.as_deref()))));
                 }
                 Ok(ServiceStatus::across(seen))
             }
@@ -149,10 +138,7 @@ impl Fleet {
                 why: format!("{} is not below one of them: {roots:?}", path.display()),
             });
         }
-        let op = Op::Clean {
-            paths: paths.to_vec(),
-            min_age_days,
-        };
+        let op = Op::Clean { paths: paths.to_vec(), min_age_days };
         let answer = match &host.reach {
             HostReach::Local {} => local::perform(&op, roots, now, &self.shared.limits).await?,
             HostReach::Ssh { .. } => self.shared.ssh.ask(host, &self.request, &op).await?,
@@ -165,16 +151,8 @@ impl Fleet {
 
     /// The log roots that the inventory declares for a host: its own and those of its services.
     pub fn log_roots(&self, host: &Host) -> Vec<PathBuf> {
-        let services = self
-            .shared
-            .inventory
-            .services()
-            .filter(|service| service.hosts.contains(&host.name));
-        let roots: BTreeSet<_> = host
-            .log_roots
-            .iter()
-            .chain(services.flat_map(|service| &service.log_roots))
-            .collect();
+        let services = self.shared.inventory.services().filter(|service| service.hosts.contains(&host.name));
+        let roots: BTreeSet<_> = host.log_roots.iter().chain(services.flat_map(|service| &service.log_roots)).collect();
         roots.into_iter().cloned().collect()
     }
 
@@ -198,10 +176,7 @@ impl Fleet {
     }
 
     fn process_services(&self) -> impl Iterator<Item = &Service> {
-        self.shared
-            .inventory
-            .services()
-            .filter(|service| matches!(service.reach, Reach::Process { .. }))
+        self.shared.inventory.services().filter(|service| matches!(service.reach, Reach::Process { .. }))
     }
 
     async fn containers<'a>(&'a self, service: &Service, container: &'a str, socket: &Path) -> Result<Containers<'a>, ReachError> {
@@ -217,10 +192,10 @@ impl Fleet {
     }
 
     fn host(&self, name: &HostName) -> Result<&Host, ReachError> {
-        self.shared.inventory.host(name).ok_or_else(|| ReachError::Refused {
-            by: "the inventory".to_owned(),
-            why: format!("host `{name}` is not listed under hosts"),
-        })
+        self.shared
+            .inventory
+            .host(name)
+            .ok_or_else(|| ReachError::Refused { by: "the inventory".to_owned(), why: format!("host `{name}` is not listed under hosts") })
     }
 
     fn hosts(&self, service: &Service, host: Option<&HostName>) -> Result<Vec<&Host>, ReachError> {

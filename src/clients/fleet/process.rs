@@ -38,12 +38,7 @@ pub struct Processes {
 
 impl Processes {
     pub fn new(run_dir: PathBuf, limits: Limits) -> Self {
-        Self {
-            run_dir,
-            limits,
-            ends: Arc::default(),
-            watchers: TaskTracker::new(),
-        }
+        Self { run_dir, limits, ends: Arc::default(), watchers: TaskTracker::new() }
     }
 
     /// Starts what has never been started since this machine booted. One that has died since is a crash: an alert's business.
@@ -100,10 +95,7 @@ impl Processes {
             self.spawn(service, n).map_err(ReachError::after_an_effect)?;
         }
         let after = self.settled(service).await.map_err(ReachError::after_an_effect)?;
-        Ok(Scaled {
-            from: running.len() as u32,
-            to: after.instances_active,
-        })
+        Ok(Scaled { from: running.len() as u32, to: after.instances_active })
     }
 
     /// Ends every instance and forgets it.
@@ -140,9 +132,7 @@ impl Processes {
         };
         for entry in listed {
             let name = entry.map_err(|e| self.failed("listing the run folder", &e, false))?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(service.name.as_str())?.strip_prefix('.')?.strip_suffix(".pid"));
+            let number = name.to_str().and_then(|name| name.strip_prefix(service.name.as_str())?.strip_prefix('.')?.strip_suffix(".pid"));
             known.extend(number.and_then(|number| number.parse::<u32>().ok()));
         }
         Ok(known)
@@ -188,19 +178,14 @@ impl Processes {
             });
         };
         let [program, arguments @ ..] = command.as_slice() else {
-            return Err(ReachError::NotSupported {
-                what: format!("starting {}", service.name),
-                why: "its command is empty".to_owned(),
-            });
+            return Err(ReachError::NotSupported { what: format!("starting {}", service.name), why: "its command is empty".to_owned() });
         };
         let name = instance_name(service, n);
         let what = format!("starting {name} ({program})");
         fs::create_dir_all(&self.run_dir).map_err(|e| self.failed(&what, &e, false))?;
         // We may have been killed between starting it and writing that down: then it runs already.
         if let Some(there) = kernel::marked(&self.mark(&name)).iter().find(|one| one.leads()) {
-            return self
-                .write_pid(service, n, Some(there.pid))
-                .map_err(|e| self.failed(&what, &e, false));
+            return self.write_pid(service, n, Some(there.pid)).map_err(|e| self.failed(&what, &e, false));
         }
         let log = OpenOptions::new().create(true).append(true).open(self.log_path(service));
         let log = log.map_err(|e| self.failed(&what, &e, false))?;
@@ -309,12 +294,7 @@ impl Processes {
     }
 
     fn failed(&self, what: &str, error: &std::io::Error, maybe_done: bool) -> ReachError {
-        ReachError::Failed {
-            what: what.to_owned(),
-            place: self.run_dir.display().to_string(),
-            why: error.to_string(),
-            maybe_done,
-        }
+        ReachError::Failed { what: what.to_owned(), place: self.run_dir.display().to_string(), why: error.to_string(), maybe_done }
     }
 }
 

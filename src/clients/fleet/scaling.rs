@@ -11,18 +11,12 @@ pub const MOST_EXTRA: u32 = 2;
 pub fn plan(service: &str, base: u32, own: u32, running: &BTreeSet<u32>, others: u32, add: u32) -> Result<Vec<u32>, ReachError> {
     let most = base.saturating_add(MOST_EXTRA);
     let now = running.len() as u32 + others;
-    let refuse = |why: String| ReachError::Refused {
-        by: format!("the scale limit of {service}"),
-        why,
-    };
+    let refuse = |why: String| ReachError::Refused { by: format!("the scale limit of {service}"), why };
     if add == 0 || add > MOST_EXTRA {
         return Err(refuse(format!("{add} instances asked for: expected 1 to {MOST_EXTRA}")));
     }
     if now + add > most {
-        return Err(refuse(format!(
-            "{now} run and {add} more would be {}: expected at most {most} ({base} + {MOST_EXTRA})",
-            now + add
-        )));
+        return Err(refuse(format!("{now} run and {add} more would be {}: expected at most {most} ({base} + {MOST_EXTRA})", now + add)));
     }
     let free = (own + 1..=own + MOST_EXTRA).chain(1..=own).filter(|n| !running.contains(n));
     Ok(free.take(add as usize).collect())

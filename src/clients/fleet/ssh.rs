@@ -47,11 +47,7 @@ impl Ssh {
         let way = way(host)?;
         let session = self.connect(&way).await?;
         let limit = if op.acts() { self.limits.restart } else { self.limits.observe };
-        let message = HandRequest {
-            version: VERSION,
-            request: request.to_owned(),
-            op: op.clone(),
-        };
+        let message = HandRequest { version: VERSION, request: request.to_owned(), op: op.clone() };
         let reply = match timeout(limit, exchange(&session, &message, &way.place)).await {
             Ok(reply) => reply,
             Err(_) => Err(ReachError::TimedOut {
@@ -65,10 +61,7 @@ impl Ssh {
         if timeout(CLOSE, session.close()).await.is_err() {
             tracing::warn!(host = way.place, "an ssh connection did not close in time");
         }
-        reply
-            .map_err(|error| if op.acts() { error } else { surely_not_done(error) })?
-            .result
-            .into_result(&way.place)
+        reply.map_err(|error| if op.acts() { error } else { surely_not_done(error) })?.result.into_result(&way.place)
     }
 
     async fn connect(&self, way: &Way<'_>) -> Result<Session, ReachError> {
@@ -94,20 +87,14 @@ impl Ssh {
         match timeout(self.limits.connect + CLOSE, builder.connect(way.address)).await {
             Ok(Ok(session)) => Ok(session),
             Ok(Err(e)) => Err(unreachable(told(&e))),
-            Err(_) => Err(unreachable(format!(
-                "not let in within {} s",
-                (self.limits.connect + CLOSE).as_secs_f32()
-            ))),
+            Err(_) => Err(unreachable(format!("not let in within {} s", (self.limits.connect + CLOSE).as_secs_f32()))),
         }
     }
 
     fn prepare(&self) -> std::io::Result<PathBuf> {
         use std::os::unix::fs::DirBuilderExt;
         if self.dir.as_os_str().len() > LONGEST_DIR {
-            let why = format!(
-                "{} is too long for control sockets: expected at most {LONGEST_DIR} bytes",
-                self.dir.display()
-            );
+            let why = format!("{} is too long for control sockets: expected at most {LONGEST_DIR} bytes", self.dir.display());
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
         }
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
@@ -123,11 +110,7 @@ impl Ssh {
 
 /// From here on the hand may have got the request.
 async fn exchange(session: &Session, message: &HandRequest, place: &str) -> Result<HandReply, ReachError> {
-    let protocol = |why: String| ReachError::Protocol {
-        place: place.to_owned(),
-        why,
-        maybe_done: true,
-    };
+    let protocol = |why: String| ReachError::Protocol { place: place.to_owned(), why, maybe_done: true };
     let request = serde_json::to_vec(message).map_err(|e| surely_not_done(protocol(e.to_string())))?;
     let mut child = session
         .raw_command(COMMAND)
@@ -156,17 +139,11 @@ async fn exchange(session: &Session, message: &HandRequest, place: &str) -> Resu
     if stdout.is_empty() {
         let ended = child.wait().await.map_or_else(|e| told(&e), |status| status.to_string());
         let sent = sent.map_or_else(|e| format!(", sending: {e}"), |()| String::new());
-        return Err(protocol(format!(
-            "no reply; it ended with {ended}{sent}, stderr {}",
-            excerpt(&stderr)
-        )));
+        return Err(protocol(format!("no reply; it ended with {ended}{sent}, stderr {}", excerpt(&stderr))));
     }
     let reply: HandReply = serde_json::from_slice(&stdout).map_err(|e| {
         let seen = excerpt(&stdout);
-        protocol(format!(
-            "expected a reply of version {VERSION}: {e}; it began {seen}, stderr {}",
-            excerpt(&stderr)
-        ))
+        protocol(format!("expected a reply of version {VERSION}: {e}; it began {seen}, stderr {}", excerpt(&stderr)))
     })?;
     if reply.version != VERSION {
         return Err(protocol(format!("its reply has version {}: expected {VERSION}", reply.version)));
@@ -185,11 +162,7 @@ async fn head_of(reader: Option<impl AsyncRead + Unpin>, most: usize) -> std::io
 
 fn surely_not_done(error: ReachError) -> ReachError {
     match error {
-        ReachError::Protocol { place, why, .. } => ReachError::Protocol {
-            place,
-            why,
-            maybe_done: false,
-        },
+        ReachError::Protocol { place, why, .. } => ReachError::Protocol { place, why, maybe_done: false },
         other => other,
     }
 }
@@ -212,14 +185,7 @@ fn told(error: &openssh::Error) -> String {
 }
 
 fn way(host: &Host) -> Result<Way<'_>, ReachError> {
-    let HostReach::Ssh {
-        address,
-        port,
-        user,
-        key_file,
-        known_hosts_file,
-    } = &host.reach
-    else {
+    let HostReach::Ssh { address, port, user, key_file, known_hosts_file } = &host.reach else {
         return Err(ReachError::NotSupported {
             what: format!("SSH to {}", host.name),
             why: "the inventory does not say `reach: ssh`".to_owned(),
@@ -227,15 +193,11 @@ fn way(host: &Host) -> Result<Way<'_>, ReachError> {
     };
     let plain = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':' || c == '_')
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
     };
     // ssh splits this option at blanks and expands `%` and `~` in it.
-    let usable = |path: &Path| {
-        path.to_str()
-            .is_some_and(|p| p.starts_with('/') && !p.contains(|c: char| c.is_whitespace() || "%\"'\\".contains(c)))
-    };
+    let usable =
+        |path: &Path| path.to_str().is_some_and(|p| p.starts_with('/') && !p.contains(|c: char| c.is_whitespace() || "%\"'\\".contains(c)));
     let problem = match () {
         () if !plain(address) => Some(format!("the address {} is none", excerpt(address.as_bytes()))),
         () if !plain(user) => Some(format!("the user {} is none", excerpt(user.as_bytes()))),
@@ -243,17 +205,7 @@ fn way(host: &Host) -> Result<Way<'_>, ReachError> {
         () => None,
     };
     match problem {
-        Some(why) => Err(ReachError::NotSupported {
-            what: format!("SSH to {}", host.name),
-            why,
-        }),
-        None => Ok(Way {
-            place: host.name.to_string(),
-            address,
-            port: *port,
-            user,
-            key_file,
-            known_hosts_file,
-        }),
+        Some(why) => Err(ReachError::NotSupported { what: format!("SSH to {}", host.name), why }),
+        None => Ok(Way { place: host.name.to_string(), address, port: *port, user, key_file, known_hosts_file }),
     }
 }

@@ -73,10 +73,7 @@ impl Fleet {
             before.push((host.name.to_string(), ServiceStatus::of(&was, base)));
             after.push((host.name.to_string(), ServiceStatus::of(&is, base)));
         }
-        Ok(Restarted {
-            before: ServiceStatus::across(before),
-            after: ServiceStatus::across(after),
-        })
+        Ok(Restarted { before: ServiceStatus::across(before), after: ServiceStatus::across(after) })
     }
 
     /// Counts on all hosts of the service, starts on one: the given one, or the only one.
@@ -88,28 +85,19 @@ impl Fleet {
         template: Option<&str>,
         add: u32,
     ) -> Result<Scaled, ReachError> {
-        let not_supported = |why: &str| ReachError::NotSupported {
-            what: format!("scaling {}", service.name),
-            why: why.to_owned(),
-        };
+        let not_supported = |why: &str| ReachError::NotSupported { what: format!("scaling {}", service.name), why: why.to_owned() };
         let targets = self.hosts(service, host)?;
         let [target] = targets.as_slice() else {
             return Err(not_supported("it runs on several hosts: name one"));
         };
         if template.is_none() {
-            return Err(not_supported(
-                "the inventory names no template for further instances (`template: \"worker@{n}.service\"`)",
-            ));
+            return Err(not_supported("the inventory names no template for further instances (`template: \"worker@{n}.service\"`)"));
         }
         let (mut own, mut others) = (BTreeSet::new(), 0);
         for host in self.hosts(service, None)? {
             let seen = self.instances(host, service, unit, template).await?;
             let active = (1..).zip(&seen).filter(|(_, instance)| instance.active).map(|(n, _)| n);
-            if host.name == target.name {
-                own = active.collect()
-            } else {
-                others += active.count() as u32
-            }
+            if host.name == target.name { own = active.collect() } else { others += active.count() as u32 }
         }
         let base = self.base_of(service, template);
         let normal_everywhere = base * service.hosts.len() as u32;
@@ -124,9 +112,6 @@ impl Fleet {
             }
         }
         let after: ServiceStatus = self.status(service, None).await.map_err(ReachError::after_an_effect)?;
-        Ok(Scaled {
-            from,
-            to: after.instances_active,
-        })
+        Ok(Scaled { from, to: after.instances_active })
     }
 }

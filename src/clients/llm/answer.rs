@@ -36,9 +36,7 @@ pub struct BrokenArguments {
 pub fn read(body: &Json) -> Result<Answer, String> {
     let message = body.pointer("/choices/0/message");
     let Some(message) = message.filter(|message| message.is_object()) else {
-        let error = body
-            .get("error")
-            .and_then(|error| error.as_str().or_else(|| error.get("message")?.as_str()));
+        let error = body.get("error").and_then(|error| error.as_str().or_else(|| error.get("message")?.as_str()));
         return Err(match error {
             Some(error) => format!("the server says: {}", cut(error, 300)),
             None => "there is no choice in it".to_owned(),
@@ -55,11 +53,7 @@ pub fn read(body: &Json) -> Result<Answer, String> {
         text = format!("{text}\n({} further calls were dropped)", calls.len() - MOST_CALLS);
         calls.truncate(MOST_CALLS);
     }
-    Ok(Answer {
-        text: cut(text.trim(), LONGEST_TEXT),
-        calls,
-        tokens: tokens(body.get("usage")),
-    })
+    Ok(Answer { text: cut(text.trim(), LONGEST_TEXT), calls, tokens: tokens(body.get("usage")) })
 }
 
 fn text_of(content: Option<&Json>) -> String {
@@ -115,10 +109,7 @@ fn read_arguments(arguments: Option<&Json>) -> Result<Json, BrokenArguments> {
 }
 
 fn broken(text: &str, problem: String) -> BrokenArguments {
-    BrokenArguments {
-        text: cut(text, LONGEST_ARGUMENTS),
-        problem,
-    }
+    BrokenArguments { text: cut(text, LONGEST_ARGUMENTS), problem }
 }
 
 fn kind(value: &Json) -> &'static str {
@@ -136,15 +127,10 @@ fn kind(value: &Json) -> &'static str {
 fn tokens(usage: Option<&Json>) -> Option<u64> {
     let count = |key: &str| {
         let value = usage?.get(key)?;
-        value
-            .as_u64()
-            .or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
+        value.as_u64().or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
     };
     let parts = || Some(count("prompt_tokens")?.saturating_add(count("completion_tokens").unwrap_or(0)));
-    count("total_tokens")
-        .or_else(parts)
-        .filter(|count| *count > 0)
-        .map(|count| count.min(MOST_TOKENS))
+    count("total_tokens").or_else(parts).filter(|count| *count > 0).map(|count| count.min(MOST_TOKENS))
 }
 
 /// At most so many bytes, at a character's end, with a mark.
@@ -190,20 +176,11 @@ mod tests {
 
     #[test]
     fn text_is_found_in_parts_and_without_its_reasoning() {
-        assert_eq!(
-            message(json!({ "content": [{ "type": "text", "text": "a" }, { "type": "image" }, "b"] })).text,
-            "a\nb"
-        );
-        assert_eq!(
-            message(json!({ "content": "<think>secret</think> done", "reasoning_content": "secret" })).text,
-            "done"
-        );
+        assert_eq!(message(json!({ "content": [{ "type": "text", "text": "a" }, { "type": "image" }, "b"] })).text, "a\nb");
+        assert_eq!(message(json!({ "content": "<think>secret</think> done", "reasoning_content": "secret" })).text, "done");
         assert_eq!(message(json!({ "content": "secret</think>done" })).text, "done");
         assert_eq!(message(json!({ "content": "<think>never ends" })).text, "");
-        assert_eq!(
-            message(json!({ "content": null, "function_call": { "name": "old" } })).calls[0].name,
-            "old"
-        );
+        assert_eq!(message(json!({ "content": null, "function_call": { "name": "old" } })).calls[0].name, "old");
         let many: Vec<_> = (0..40).map(|_| json!({ "function": { "name": "t" } })).collect();
         let answer = message(json!({ "tool_calls": many }));
         assert_eq!((answer.calls.len(), answer.text.as_str()), (16, "(24 further calls were dropped)"));
@@ -215,13 +192,8 @@ mod tests {
         assert_eq!(counted(json!({ "total_tokens": 9 })), Some(9));
         assert_eq!(counted(json!({ "prompt_tokens": 4.0, "completion_tokens": 5 })), Some(9));
         assert_eq!(counted(json!({ "total_tokens": u64::MAX })), Some(MOST_TOKENS));
-        for none in [
-            json!(null),
-            json!({}),
-            json!({ "total_tokens": 0 }),
-            json!({ "total_tokens": "many" }),
-            json!({ "total_tokens": -3 }),
-        ] {
+        for none in [json!(null), json!({}), json!({ "total_tokens": 0 }), json!({ "total_tokens": "many" }), json!({ "total_tokens": -3 })]
+        {
             assert_eq!(counted(none.clone()), None, "{none}");
         }
     }
@@ -232,12 +204,7 @@ mod tests {
             read(&json!({ "error": { "message": "out of memory", "code": 500 } })),
             Err("the server says: out of memory".to_owned())
         );
-        for body in [
-            json!({}),
-            json!([]),
-            json!({ "choices": [] }),
-            json!({ "choices": [{ "message": "text" }] }),
-        ] {
+        for body in [json!({}), json!([]), json!({ "choices": [] }), json!({ "choices": [{ "message": "text" }] })] {
             assert!(read(&body).is_err(), "{body}");
         }
     }

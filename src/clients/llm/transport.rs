@@ -71,17 +71,10 @@ async fn send(client: &reqwest::Client, factory: &HttpRequestFactory) -> Result<
 }
 
 async fn attempt(client: &reqwest::Client, factory: &HttpRequestFactory) -> Result<Response, Failed> {
-    let request = factory
-        .build()
-        .await
-        .map_err(|error| Failed::ForGood(LlmError::Unreadable(error.to_string())))?;
+    let request = factory.build().await.map_err(|error| Failed::ForGood(LlmError::Unreadable(error.to_string())))?;
     let response = client.execute(request).await.map_err(|error| unreachable_server(&error))?;
     let status = response.status();
-    let wait = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
+    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
     let body = read(response).await?;
     if status.is_success() {
         return whole(body);
@@ -92,19 +85,13 @@ async fn attempt(client: &reqwest::Client, factory: &HttpRequestFactory) -> Resu
         let last = format!("{}: {said}", status.as_u16());
         return Err(Failed::Passing { last, wait });
     }
-    Err(Failed::ForGood(LlmError::Refused {
-        status: status.as_u16(),
-        said,
-    }))
+    Err(Failed::ForGood(LlmError::Refused { status: status.as_u16(), said }))
 }
 
 /// An answer that is not JSON is refused here, because the library would log it whole.
 fn whole(body: Vec<u8>) -> Result<Response, Failed> {
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
-        return Err(Failed::ForGood(LlmError::Unreadable(format!(
-            "not JSON: {error}: {}",
-            shown(&body)
-        ))));
+        return Err(Failed::ForGood(LlmError::Unreadable(format!("not JSON: {error}: {}", shown(&body)))));
     }
     Ok(Response::from(http::Response::new(body)))
 }
@@ -148,11 +135,7 @@ fn shown(body: &[u8]) -> String {
     });
     let line = message.unwrap_or_else(|| text.into_owned());
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    if line.trim().is_empty() {
-        "no reason given".to_owned()
-    } else {
-        line
-    }
+    if line.trim().is_empty() { "no reason given".to_owned() } else { line }
 }
 
 /// Between half and one and a half times as long, so that replicas do not return in step.

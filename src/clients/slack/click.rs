@@ -89,9 +89,7 @@ fn value(action: &Value) -> Result<(ApprovalId, Digest), ClickError> {
     let raw = text(action, "/value").ok_or_else(|| ClickError::BadValue("it has none".into()))?;
     let bad = |why: &str| ClickError::BadValue(format!("{why} in `{}`", shown(&raw)));
     let value: Value = serde_json::from_str(&raw).map_err(|_| bad("no JSON"))?;
-    let approval = text(&value, "/approval")
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(|| bad("no approval"))?;
+    let approval = text(&value, "/approval").and_then(|id| id.parse().ok()).ok_or_else(|| bad("no approval"))?;
     let digest = text(&value, "/digest").filter(|d| !d.is_empty()).ok_or_else(|| bad("no digest"))?;
     Ok((approval, Digest(digest)))
 }
@@ -129,13 +127,7 @@ mod tests {
         let click = Click::parse(&payload().to_string()).unwrap();
         assert_eq!((click.approval, click.decision), (ApprovalId(3), Decision::Grant));
         assert_eq!((click.user_id.as_str(), click.user_name.as_str()), ("U1", "ana"));
-        assert_eq!(
-            click.message,
-            Some(Posted {
-                channel: "C1".into(),
-                ts: "1.2".into()
-            })
-        );
+        assert_eq!(click.message, Some(Posted { channel: "C1".into(), ts: "1.2".into() }));
         assert_eq!(click.response_url, None);
     }
 
@@ -159,17 +151,10 @@ mod tests {
         assert!(matches!(broken("/type", json!("view_submission")), ClickError::NotAClick(_)));
         assert!(matches!(broken("/user", json!(null)), ClickError::NoUser));
         assert!(matches!(broken("/actions", json!([])), ClickError::NoAction));
-        assert!(matches!(
-            broken("/actions/0/action_id", json!("drop")),
-            ClickError::UnknownAction(_)
-        ));
-        for value in [
-            json!(null),
-            json!("x"),
-            json!("{}"),
-            json!(r#"{"approval":"APR-0","digest":"ab"}"#),
-            json!(r#"{"approval":"APR-3"}"#),
-        ] {
+        assert!(matches!(broken("/actions/0/action_id", json!("drop")), ClickError::UnknownAction(_)));
+        for value in
+            [json!(null), json!("x"), json!("{}"), json!(r#"{"approval":"APR-0","digest":"ab"}"#), json!(r#"{"approval":"APR-3"}"#)]
+        {
             assert!(matches!(broken("/actions/0/value", value), ClickError::BadValue(_)));
         }
     }

@@ -110,13 +110,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_can_repair_is_tried_again_slowly_and_a_bad_message_never() {
-        for code in [
-            "invalid_auth",
-            "channel_not_found",
-            "missing_scope",
-            "not_in_channel",
-            "a_word_of_tomorrow",
-        ] {
+        for code in ["invalid_auth", "channel_not_found", "missing_scope", "not_in_channel", "a_word_of_tomorrow"] {
             assert!(matches!(of(code), SlackError::Later { after: Some(SLOWLY), .. }), "{code}");
         }
         assert!(matches!(of("internal_error"), SlackError::Later { after: None, .. }));

@@ -60,10 +60,7 @@ struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(60),
-            then: Duration::from_secs(6 * 3600),
-        }
+        Self { first: Duration::from_secs(60), then: Duration::from_secs(6 * 3600) }
     }
 }
 
@@ -74,10 +71,7 @@ struct Door {
 }
 
 async fn watch(client: Client, token: SlackApiToken, on_click: OnClick, patience: Patience, stop: CancellationToken) {
-    let door = Arc::new(Door {
-        on_click,
-        hello: Notify::new(),
-    });
+    let door = Arc::new(Door { on_click, hello: Notify::new() });
     loop {
         let listener = listener(&client, door.clone());
         if let Err(error) = listener.listen_for(&token).await {
@@ -100,12 +94,8 @@ async fn watch(client: Client, token: SlackApiToken, on_click: OnClick, patience
 }
 
 fn listener(client: &Client, door: Arc<Door>) -> Listener {
-    let environment = SlackClientEventsListenerEnvironment::new(Arc::new(client.clone()))
-        .with_error_handler(failed)
-        .with_user_state(door);
-    let callbacks = SlackSocketModeListenerCallbacks::new()
-        .with_hello_events(hello)
-        .with_interaction_events(interaction);
+    let environment = SlackClientEventsListenerEnvironment::new(Arc::new(client.clone())).with_error_handler(failed).with_user_state(door);
+    let callbacks = SlackSocketModeListenerCallbacks::new().with_hello_events(hello).with_interaction_events(interaction);
     // Two connections (the default), so that Slack's routine refresh of one leaves no gap.
     let config = SlackClientSocketModeConfig::new().with_reconnect_timeout_in_seconds(RECONNECT);
     Listener::new(&config, Arc::new(environment), callbacks)
@@ -130,12 +120,7 @@ async fn interaction(event: SlackInteractionEvent, _: Arc<Client>, state: SlackC
             return Ok(());
         }
     };
-    let door = state
-        .read()
-        .await
-        .get_user_state::<Arc<Door>>()
-        .cloned()
-        .ok_or("no door for clicks")?;
+    let door = state.read().await.get_user_state::<Arc<Door>>().cloned().ok_or("no door for clicks")?;
     Ok((door.on_click)(click).await?)
 }
 
@@ -165,13 +150,7 @@ mod tests {
         let short = Duration::from_millis(50);
         let patience = Patience { first: short, then: short };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(watch(
-            client.morphism,
-            token(&SecretString::from("xapp-1")),
-            on_click,
-            patience,
-            stop.clone(),
-        ));
+        let task = tokio::spawn(watch(client.morphism, token(&SecretString::from("xapp-1")), on_click, patience, stop.clone()));
         let mut held = Vec::new();
         for _ in 0..3 {
             let next = tokio::time::timeout(Duration::from_secs(10), silent.accept()).await;

@@ -14,16 +14,10 @@ pub fn check(file: &RunbookFile, tools: &ToolShapes) -> Result<Option<chrono::Du
     for (index, step) in file.steps.iter().enumerate() {
         check_step(step, &format!("steps[{index}]"), &earlier, tools, &mut problems);
         if !earlier.insert(step.id.as_str()) {
-            problems.push(Problem::new(
-                format!("steps[{index}].id"),
-                format!("step `{}` is listed twice", step.id),
-            ));
+            problems.push(Problem::new(format!("steps[{index}].id"), format!("step `{}` is listed twice", step.id)));
         }
     }
-    let within = file
-        .verify
-        .as_ref()
-        .and_then(|verify| check_verify(verify, &earlier, tools, &mut problems));
+    let within = file.verify.as_ref().and_then(|verify| check_verify(verify, &earlier, tools, &mut problems));
     if problems.is_empty() { Ok(within) } else { Err(problems) }
 }
 
@@ -48,10 +42,7 @@ fn check_step(step: &StepFile, at: &str, earlier: &BTreeSet<&str>, tools: &ToolS
     if !step.id.starts_with(|c: char| c.is_ascii_lowercase()) || !step.id.chars().all(identifier) || step.id == "verify" {
         wrong(
             format!("{at}.id"),
-            vec![format!(
-                "`{}` is not an id: expected a small letter, then small letters, digits and `_`; not `verify`",
-                step.id
-            )],
+            vec![format!("`{}` is not an id: expected a small letter, then small letters, digits and `_`; not `verify`", step.id)],
         );
     }
     let acts = check_tool(&step.tool, &step.args, tools, &format!("{at}."), &mut wrong);
@@ -65,10 +56,7 @@ fn check_step(step: &StepFile, at: &str, earlier: &BTreeSet<&str>, tools: &ToolS
     if step.reason.trim().is_empty() {
         wrong(format!("{at}.reason"), vec!["expected why this step is done".to_owned()]);
     }
-    wrong(
-        format!("{at}.reason"),
-        check_texts(&Json::String(step.reason.clone()), World::Whole, earlier),
-    );
+    wrong(format!("{at}.reason"), check_texts(&Json::String(step.reason.clone()), World::Whole, earlier));
 }
 
 /// May the tool change something? An unknown one may.
@@ -81,18 +69,12 @@ fn check_tool(
 ) -> bool {
     let Some(shape) = tools.get(tool) else {
         let known: Vec<_> = tools.keys().map(String::as_str).collect();
-        wrong(
-            format!("{at}tool"),
-            vec![format!("tool `{tool}` does not exist: expected one of {}", known.join(", "))],
-        );
+        wrong(format!("{at}tool"), vec![format!("tool `{tool}` does not exist: expected one of {}", known.join(", "))]);
         return true;
     };
     let known: Vec<_> = shape.arguments.iter().map(String::as_str).collect();
     for name in args.keys().filter(|name| !shape.arguments.contains(*name)) {
-        wrong(
-            format!("{at}args.{name}"),
-            vec![format!("{tool} has no argument `{name}`: expected {}", known.join(", "))],
-        );
+        wrong(format!("{at}args.{name}"), vec![format!("{tool} has no argument `{name}`: expected {}", known.join(", "))]);
     }
     shape.acts
 }
@@ -100,10 +82,7 @@ fn check_tool(
 fn check_verify(verify: &VerifyFile, steps: &BTreeSet<&str>, tools: &ToolShapes, problems: &mut Vec<Problem>) -> Option<chrono::Duration> {
     let mut wrong = |path: String, messages: Vec<String>| problems.extend(messages.into_iter().map(|m| Problem::new(path.clone(), m)));
     if check_tool(&verify.tool, &verify.args, tools, "verify.", &mut wrong) && tools.contains_key(&verify.tool) {
-        wrong(
-            "verify.tool".to_owned(),
-            vec![format!("{} can change something: a fix is verified by reading", verify.tool)],
-        );
+        wrong("verify.tool".to_owned(), vec![format!("{} can change something: a fix is verified by reading", verify.tool)]);
     }
     for (name, value) in &verify.args {
         wrong(format!("verify.args.{name}"), check_texts(value, World::Whole, steps));
@@ -111,16 +90,11 @@ fn check_verify(verify: &VerifyFile, steps: &BTreeSet<&str>, tools: &ToolShapes,
     if let Some(when) = &verify.when {
         wrong("verify.when".to_owned(), check_expression(when, World::Whole, steps, &[]));
     }
-    wrong(
-        "verify.expect".to_owned(),
-        check_expression(&verify.expect, World::Whole, steps, &["ok", "output"]),
-    );
+    wrong("verify.expect".to_owned(), check_expression(&verify.expect, World::Whole, steps, &["ok", "output"]));
     let within = duration(&verify.within);
     if within.is_none() {
-        let message = format!(
-            "`{}` is not a duration: expected 30s, 5m, 1m30s or the like, more than nothing and at most a day",
-            verify.within
-        );
+        let message =
+            format!("`{}` is not a duration: expected 30s, 5m, 1m30s or the like, more than nothing and at most a day", verify.within);
         wrong("verify.within".to_owned(), vec![message]);
     }
     within

@@ -13,10 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/api/{method}", post(call))
-        .route("/respond/{id}", post(respond))
-        .with_state(shared)
+    Router::new().route("/api/{method}", post(call)).route("/respond/{id}", post(respond)).with_state(shared)
 }
 
 async fn call(State(shared): State<Arc<Shared>>, Path(method): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
@@ -53,19 +50,12 @@ async fn respond(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 
 fn bot(headers: &HeaderMap, body: &Bytes) -> Result<Value, Refusal> {
     token(headers, SlackStandin::BOT_TOKEN, "xoxb-")?;
-    let kind = headers
-        .get("content-type")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
         return Err(refuse("invalid_post_type", kind));
     }
     let body: Value = serde_json::from_slice(body).map_err(|error| refuse("invalid_json", error.to_string()))?;
-    if body.is_object() {
-        Ok(body)
-    } else {
-        Err(refuse("json_not_object", ""))
-    }
+    if body.is_object() { Ok(body) } else { Err(refuse("json_not_object", "")) }
 }
 
 fn token(headers: &HeaderMap, expected: &str, kind: &str) -> Result<(), Refusal> {
@@ -120,10 +110,7 @@ fn update(shared: &Shared, body: &Value) -> Result<Value, Refusal> {
     }
     checks::message(body)?;
     let mut state = lock(&shared.state);
-    let found = state
-        .messages
-        .iter_mut()
-        .find(|message| Some(message.ts.as_str()) == text(body, "ts"));
+    let found = state.messages.iter_mut().find(|message| Some(message.ts.as_str()) == text(body, "ts"));
     let message = found.ok_or_else(|| refuse("message_not_found", text(body, "ts").unwrap_or("no ts")))?;
     let before = (std::mem::take(&mut message.text), std::mem::take(&mut message.blocks));
     message.earlier.push(before);

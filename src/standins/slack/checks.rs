@@ -10,10 +10,7 @@ pub struct Refusal {
 }
 
 pub fn refuse(error: &'static str, detail: impl Into<String>) -> Refusal {
-    Refusal {
-        error,
-        detail: detail.into(),
-    }
+    Refusal { error, detail: detail.into() }
 }
 
 pub fn message(body: &Value) -> Result<(), Refusal> {
@@ -73,11 +70,7 @@ fn block(block: &Value, at: &str) -> Result<(), Refusal> {
             list(elements, 25, at, button)?;
             let ids: Vec<_> = elements.as_array().into_iter().flatten().map(|e| e.get("action_id")).collect();
             let unique: std::collections::BTreeSet<_> = ids.iter().map(|id| id.and_then(Value::as_str)).collect();
-            if unique.len() == ids.len() {
-                Ok(())
-            } else {
-                Err(invalid(at, "action_id is not unique"))
-            }
+            if unique.len() == ids.len() { Ok(()) } else { Err(invalid(at, "action_id is not unique")) }
         }
         other => Err(invalid(at, &format!("unsupported type: {}", other.unwrap_or("none")))),
     }
@@ -87,20 +80,7 @@ fn button(button: &Value, at: &str) -> Result<(), Refusal> {
     if button.get("type").and_then(Value::as_str) != Some("button") {
         return Err(invalid(at, "this stand-in knows no element but a button"));
     }
-    keys(
-        button,
-        &[
-            "type",
-            "text",
-            "action_id",
-            "url",
-            "value",
-            "style",
-            "confirm",
-            "accessibility_label",
-        ],
-        at,
-    )?;
+    keys(button, &["type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"], at)?;
     plain_text(button.get("text"), 75, &format!("{at}/text"))?;
     short(button, "action_id", 255, at)?;
     short(button, "value", 2000, at)?;
@@ -158,16 +138,11 @@ fn list(value: &Value, most: usize, at: &str, check: fn(&Value, &str) -> Result<
     if items.is_empty() || items.len() > most {
         return Err(invalid(at, &format!("expected 1 to {most} items")));
     }
-    items
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, item)| check(item, &format!("{at}/{index}")))
+    items.iter().enumerate().try_for_each(|(index, item)| check(item, &format!("{at}/{index}")))
 }
 
 fn keys(object: &Value, known: &[&str], at: &str) -> Result<(), Refusal> {
-    let unknown = object
-        .as_object()
-        .and_then(|map| map.keys().find(|key| !known.contains(&key.as_str())));
+    let unknown = object.as_object().and_then(|map| map.keys().find(|key| !known.contains(&key.as_str())));
     match unknown {
         Some(key) => Err(invalid(at, &format!("invalid additional property: {key}"))),
         None => Ok(()),

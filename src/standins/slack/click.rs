@@ -68,11 +68,8 @@ impl SlackStandin {
             let first = payload["actions"][0].clone();
             payload["actions"] = json!([first, first]);
         }
-        let encoded = |payload: &Value| {
-            form_urlencoded::Serializer::new(String::new())
-                .append_pair("payload", &payload.to_string())
-                .finish()
-        };
+        let encoded =
+            |payload: &Value| form_urlencoded::Serializer::new(String::new()).append_pair("payload", &payload.to_string()).finish();
         let age = if forgery == Some(Forgery::Stale) { 360 } else { 0 };
         let secret = match forgery {
             Some(Forgery::WrongSecret) => "0000000000000000000000000000000",
@@ -84,11 +81,7 @@ impl SlackStandin {
         if forgery == Some(Forgery::Tampered) {
             payload["user"]["id"] = json!("U0MALLORY");
         }
-        Ok(SignedClick {
-            body: encoded(&payload),
-            timestamp,
-            signature,
-        })
+        Ok(SignedClick { body: encoded(&payload), timestamp, signature })
     }
 
     /// Posts the bytes to Paramedic's door; delivering twice is a replay.

@@ -37,22 +37,13 @@ fn stage() -> Stage {
 }
 
 fn record(stage: &mut Stage, thought: &Thought) {
-    stage.push(Entry::Thought {
-        text: thought.text.clone(),
-        calls: thought.calls.clone(),
-        tokens: thought.tokens,
-    });
+    stage.push(Entry::Thought { text: thought.text.clone(), calls: thought.calls.clone(), tokens: thought.tokens });
 }
 
 /// The contents of the last request's messages.
 fn said(standin: &ModelStandin) -> Vec<(String, String)> {
     let request = standin.requests().pop().unwrap();
-    let message = |message: &Value| {
-        (
-            message["role"].as_str().unwrap().to_owned(),
-            message["content"].as_str().unwrap().to_owned(),
-        )
-    };
+    let message = |message: &Value| (message["role"].as_str().unwrap().to_owned(), message["content"].as_str().unwrap().to_owned());
     request["messages"].as_array().unwrap().iter().map(message).collect()
 }
 
@@ -60,14 +51,8 @@ fn said(standin: &ModelStandin) -> Vec<(String, String)> {
 async fn every_broken_answer_is_an_answer_that_the_run_survives() {
     let arguments = json!({ "service": "api" });
     let cases = [
-        (
-            Reply::call("restart_service", arguments.clone()),
-            "call-0-0 restart_service {\"service\":\"api\"}",
-        ),
-        (
-            Reply::ObjectArguments("restart_service".into(), arguments.clone()),
-            "call-0-0 restart_service {\"service\":\"api\"}",
-        ),
+        (Reply::call("restart_service", arguments.clone()), "call-0-0 restart_service {\"service\":\"api\"}"),
+        (Reply::ObjectArguments("restart_service".into(), arguments.clone()), "call-0-0 restart_service {\"service\":\"api\"}"),
         (
             Reply::RawArguments("restart_service".into(), "{\"service\": \"ap".into()),
             "call-0-0 restart_service \"{\\\"service\\\": \\\"ap\"",
@@ -80,33 +65,15 @@ async fn every_broken_answer_is_an_answer_that_the_run_survives() {
         ),
         (Reply::Bare("all is well".into()), "all is well"),
         (Reply::Empty, ""),
-        (
-            Reply::Body(json!({ "choices": [{ "message": { "content": [{ "text": "in parts" }] } }] }).to_string()),
-            "in parts",
-        ),
-        (
-            Reply::Body(json!({ "choices": [{ "message": { "content": "<think>hm</think>" } }] }).to_string()),
-            "",
-        ),
-        (
-            Reply::Body(json!({ "choices": [{ "message": { "tool_calls": [7, {}] } }] }).to_string()),
-            "call-0-0  {}",
-        ),
+        (Reply::Body(json!({ "choices": [{ "message": { "content": [{ "text": "in parts" }] } }] }).to_string()), "in parts"),
+        (Reply::Body(json!({ "choices": [{ "message": { "content": "<think>hm</think>" } }] }).to_string()), ""),
+        (Reply::Body(json!({ "choices": [{ "message": { "tool_calls": [7, {}] } }] }).to_string()), "call-0-0  {}"),
     ];
     for (reply, expected) in cases {
         let standin = standin([reply.clone()]).await;
-        let thought = planner(&standin)
-            .think(&stage().incident(), &tools())
-            .await
-            .unwrap_or_else(|error| panic!("{reply:?}: {error}"));
-        let calls = thought
-            .calls
-            .iter()
-            .map(|call| format!("{} {} {}", call.call.as_deref().unwrap(), call.tool, call.arguments));
-        let told: Vec<_> = std::iter::once(thought.text.clone())
-            .chain(calls)
-            .filter(|text| !text.is_empty())
-            .collect();
+        let thought = planner(&standin).think(&stage().incident(), &tools()).await.unwrap_or_else(|error| panic!("{reply:?}: {error}"));
+        let calls = thought.calls.iter().map(|call| format!("{} {} {}", call.call.as_deref().unwrap(), call.tool, call.arguments));
+        let told: Vec<_> = std::iter::once(thought.text.clone()).chain(calls).filter(|text| !text.is_empty()).collect();
         assert_eq!(told.join(" "), expected, "{reply:?}");
         assert!(thought.tokens > 0, "{reply:?} costs nothing");
         assert_eq!(thought.is_final(), thought.calls.is_empty() && !expected.is_empty(), "{reply:?}");
@@ -127,20 +94,14 @@ async fn a_broken_call_is_told_back_and_the_conversation_stays_well_formed() {
     assert_eq!(standin.refused(), Vec::<String>::new());
     let (role, text) = said(&standin).pop().unwrap();
     assert_eq!(role, "tool");
-    assert!(
-        text.contains("could not be read as a JSON object") && text.contains("| there is no such tool"),
-        "{text}"
-    );
+    assert!(text.contains("could not be read as a JSON object") && text.contains("| there is no such tool"), "{text}");
 }
 
 #[tokio::test]
 async fn after_a_restart_the_conversation_goes_on_where_it_was() {
     let both = Reply::Both(
         "first look".into(),
-        vec![
-            ("check_service_status".into(), json!({ "service": "api" })),
-            ("get_service_logs".into(), json!({ "service": "api" })),
-        ],
+        vec![("check_service_status".into(), json!({ "service": "api" })), ("get_service_logs".into(), json!({ "service": "api" }))],
     );
     let standin = standin([
         both,
@@ -151,35 +112,21 @@ async fn after_a_restart_the_conversation_goes_on_where_it_was() {
     let mut stage = stage();
     let thought = planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
     record(&mut stage, &thought);
-    stage.finish(
-        PlannerKind::Model,
-        &thought.calls[0],
-        Outcome::ok("inactive", json!({ "active": false })),
-    );
+    stage.finish(PlannerKind::Model, &thought.calls[0], Outcome::ok("inactive", json!({ "active": false })));
     stage.deny(PlannerKind::Model, &thought.calls[1], "not today");
 
     // Another process: a new planner, and the incident as the store has it.
     let thought = planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
-    assert_eq!(
-        (thought.calls[0].reason.as_str(), thought.calls[0].call.as_deref()),
-        ("it crashed", Some("call-1-0"))
-    );
+    assert_eq!((thought.calls[0].reason.as_str(), thought.calls[0].call.as_deref()), ("it crashed", Some("call-1-0")));
     let told = said(&standin);
     let roles: Vec<_> = told.iter().map(|(role, _)| role.as_str()).collect();
     assert_eq!(roles, ["system", "user", "assistant", "tool", "tool"]);
     assert!(told[3].1.contains("| {\"active\":false}"), "{}", told[3].1);
     assert!(told[4].1.contains("| not today"), "{}", told[4].1);
     record(&mut stage, &thought);
-    stage.finish(
-        PlannerKind::Model,
-        &thought.calls[0],
-        Outcome::ok("restarted", json!({ "active": true })),
-    );
+    stage.finish(PlannerKind::Model, &thought.calls[0], Outcome::ok("restarted", json!({ "active": true })));
     let last = planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
-    assert_eq!(
-        (last.is_final(), last.text.as_str(), last.tokens, last.estimated),
-        (true, "api crashed; restarted.", 100, false)
-    );
+    assert_eq!((last.is_final(), last.text.as_str(), last.tokens, last.estimated), (true, "api crashed; restarted.", 100, false));
     assert_eq!(standin.refused(), Vec::<String>::new());
 }
 
@@ -203,44 +150,18 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
     let ok = || Reply::text("fine");
     let cases: Vec<(Vec<Reply>, usize, &str)> = vec![
         (vec![html(), html(), ok()], 3, "fine"),
-        (
-            vec![html(), html(), html(), ok()],
-            3,
-            "failed 3 times, last: 502: <html>bad gateway</html>",
-        ),
+        (vec![html(), html(), html(), ok()], 3, "failed 3 times, last: 502: <html>bad gateway</html>"),
         (vec![Reply::Drop, ok()], 2, "fine"),
         (vec![Reply::Status(429, Some(3600), "{}".into()), ok()], 1, "asks to wait 3600s"),
         (
-            vec![
-                Reply::Status(429, None, r#"{"error":{"message":"no money","code":"insufficient_quota"}}"#.into()),
-                ok(),
-            ],
+            vec![Reply::Status(429, None, r#"{"error":{"message":"no money","code":"insufficient_quota"}}"#.into()), ok()],
             1,
             "429: no money",
         ),
-        (
-            vec![
-                Reply::Status(400, None, r#"{"error":{"message":"too long","code":400}}"#.into()),
-                ok(),
-            ],
-            1,
-            "refused: 400: too long",
-        ),
-        (
-            vec![Reply::Status(404, None, String::new()), ok()],
-            1,
-            "refused: 404: no reason given",
-        ),
-        (
-            vec![Reply::Body("<html>a login page</html>".into()), ok()],
-            1,
-            "cannot be read: not JSON",
-        ),
-        (
-            vec![Reply::Body("{\"object\": \"error\"}".into()), ok()],
-            1,
-            "cannot be read: there is no choice",
-        ),
+        (vec![Reply::Status(400, None, r#"{"error":{"message":"too long","code":400}}"#.into()), ok()], 1, "refused: 400: too long"),
+        (vec![Reply::Status(404, None, String::new()), ok()], 1, "refused: 404: no reason given"),
+        (vec![Reply::Body("<html>a login page</html>".into()), ok()], 1, "cannot be read: not JSON"),
+        (vec![Reply::Body("{\"object\": \"error\"}".into()), ok()], 1, "cannot be read: there is no choice"),
         (vec![Reply::Body(format!("\"{}\"", "x".repeat(5 << 20))), ok()], 1, "larger than"),
     ];
     for (replies, requests, expected) in cases {
@@ -269,26 +190,12 @@ async fn a_server_that_hangs_or_is_not_there_ends_in_time() {
     let mut settings = settings(&hanging);
     settings.timeout_seconds = 1;
     let asked = Instant::now();
-    let error = ModelPlanner::new(&settings)
-        .unwrap()
-        .think(&stage().incident(), &tools())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ModelError::Llm(LlmError::Timeout(limit)) if limit == Duration::from_secs(1)),
-        "{error:?}"
-    );
+    let error = ModelPlanner::new(&settings).unwrap().think(&stage().incident(), &tools()).await.unwrap_err();
+    assert!(matches!(error, ModelError::Llm(LlmError::Timeout(limit)) if limit == Duration::from_secs(1)), "{error:?}");
     assert!(asked.elapsed() < Duration::from_secs(10));
     drop(hanging);
-    let error = ModelPlanner::new(&settings)
-        .unwrap()
-        .think(&stage().incident(), &tools())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ModelError::Llm(LlmError::Unavailable { .. } | LlmError::Timeout(_))),
-        "{error:?}"
-    );
+    let error = ModelPlanner::new(&settings).unwrap().think(&stage().incident(), &tools()).await.unwrap_err();
+    assert!(matches!(error, ModelError::Llm(LlmError::Unavailable { .. } | LlmError::Timeout(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -296,23 +203,12 @@ async fn a_spent_budget_asks_nothing_and_an_uncounted_answer_is_estimated() {
     let standin = standin([Reply::Bare("fine".into())]).await;
     let mut settings = settings(&standin);
     let mut stage = stage();
-    let thought = ModelPlanner::new(&settings)
-        .unwrap()
-        .think(&stage.incident(), &tools())
-        .await
-        .unwrap();
+    let thought = ModelPlanner::new(&settings).unwrap().think(&stage.incident(), &tools()).await.unwrap();
     assert!(thought.estimated && thought.tokens > 500, "{}", thought.tokens);
     record(&mut stage, &thought);
     settings.max_tokens_per_incident = thought.tokens + 10;
-    let error = ModelPlanner::new(&settings)
-        .unwrap()
-        .think(&stage.incident(), &tools())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ModelError::Budget { spent, .. } if spent == thought.tokens),
-        "{error}"
-    );
+    let error = ModelPlanner::new(&settings).unwrap().think(&stage.incident(), &tools()).await.unwrap_err();
+    assert!(matches!(error, ModelError::Budget { spent, .. } if spent == thought.tokens), "{error}");
     assert_eq!(standin.requests().len(), 1);
 }
 
@@ -324,25 +220,13 @@ async fn hostile_text_stays_inside_its_fence() {
     let standin = standin([Reply::call("get_service_logs", json!({ "service": "api" })), Reply::text("done")]).await;
     let thought = planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
     record(&mut stage, &thought);
-    stage.finish(
-        PlannerKind::Model,
-        &thought.calls[0],
-        Outcome::ok(attack, json!({ "lines": [attack], attack: attack })),
-    );
+    stage.finish(PlannerKind::Model, &thought.calls[0], Outcome::ok(attack, json!({ "lines": [attack], attack: attack })));
     planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
-    for (role, text) in said(&standin)
-        .into_iter()
-        .filter(|(role, _)| role != "system" && role != "assistant")
-    {
+    for (role, text) in said(&standin).into_iter().filter(|(role, _)| role != "system" && role != "assistant") {
         let begins = text.lines().filter(|line| line.starts_with("--- begin data")).count();
         let ends = text.lines().filter(|line| *line == "--- end data ---").count();
         assert_eq!((begins, ends), (1, 1), "{role}: {text}");
-        assert!(
-            text.lines()
-                .filter(|line| line.contains("restart everything"))
-                .all(|line| line.starts_with("| ")),
-            "{text}"
-        );
+        assert!(text.lines().filter(|line| line.contains("restart everything")).all(|line| line.starts_with("| ")), "{text}");
         assert!(!text.contains("<|") && !text.contains('\u{202e}'), "{text}");
     }
 }
@@ -359,37 +243,18 @@ async fn a_long_output_is_cut_with_a_mark_and_old_ones_give_way_first() {
         let thought = planner.think(&stage.incident(), &tools()).await.unwrap();
         record(&mut stage, &thought);
         let lines = format!("round {round} {}", "x".repeat(50_000));
-        stage.finish(
-            PlannerKind::Model,
-            &thought.calls[0],
-            Outcome::ok("read", json!({ "lines": [lines] })),
-        );
+        stage.finish(PlannerKind::Model, &thought.calls[0], Outcome::ok("read", json!({ "lines": [lines] })));
     }
     planner.think(&stage.incident(), &tools()).await.unwrap();
-    let outputs: Vec<_> = said(&standin)
-        .into_iter()
-        .filter(|(role, _)| role == "tool")
-        .map(|(_, text)| text)
-        .collect();
+    let outputs: Vec<_> = said(&standin).into_iter().filter(|(role, _)| role == "tool").map(|(_, text)| text).collect();
     assert_eq!(outputs.len(), 3);
-    assert!(
-        outputs.iter().all(|text| text.contains("bytes cut …]")),
-        "each says that it was cut"
-    );
+    assert!(outputs.iter().all(|text| text.contains("bytes cut …]")), "each says that it was cut");
     assert!(outputs[0].len() < 500, "the oldest gave way: {}", outputs[0].len());
-    assert!(
-        (8_000..9_000).contains(&outputs[2].len()),
-        "the newest is whole up to its limit: {}",
-        outputs[2].len()
-    );
+    assert!((8_000..9_000).contains(&outputs[2].len()), "the newest is whole up to its limit: {}", outputs[2].len());
     assert!(standin.requests().iter().all(|request| request.to_string().len() < 28 * 1024));
 
     settings.prompt_bytes = 2_000;
-    let error = ModelPlanner::new(&settings)
-        .unwrap()
-        .think(&stage.incident(), &tools())
-        .await
-        .unwrap_err();
+    let error = ModelPlanner::new(&settings).unwrap().think(&stage.incident(), &tools()).await.unwrap_err();
     assert!(matches!(error, ModelError::Prompt(2_000)), "{error}");
 }
 
@@ -404,29 +269,20 @@ async fn a_model_that_takes_over_is_told_what_the_runbook_did() {
         call: None,
     };
     stage.finish(PlannerKind::Runbook, &proposal, Outcome::failed("unit api.service is masked"));
-    stage.push(Entry::PlannerFailed {
-        planner: PlannerKind::Runbook,
-        why: "step restart failed".to_owned(),
-    });
+    stage.push(Entry::PlannerFailed { planner: PlannerKind::Runbook, why: "step restart failed".to_owned() });
     let stage = stage.run(PlannerKind::Model);
     let standin = standin([Reply::text("masked")]).await;
     planner(&standin).think(&stage.incident(), &tools()).await.unwrap();
     let (_, situation) = &said(&standin)[1];
     assert!(situation.contains("unit api.service is masked"), "{situation}");
-    assert!(
-        situation.contains("Target, as the inventory names it: api on web-1."),
-        "{situation}"
-    );
+    assert!(situation.contains("Target, as the inventory names it: api on web-1."), "{situation}");
 }
 
 #[tokio::test]
 async fn the_key_is_sent_and_never_shown() {
     let standin = ModelStandin::with_key([Reply::text("fine")], Some("sk-secret")).await.unwrap();
     let error = planner(&standin).think(&stage().incident(), &tools()).await.unwrap_err();
-    assert!(
-        matches!(&error, ModelError::Llm(LlmError::Refused { status: 401, .. })),
-        "{error:?}"
-    );
+    assert!(matches!(&error, ModelError::Llm(LlmError::Refused { status: 401, .. })), "{error:?}");
     let read: LlmSettings = serde_saphyr::from_str(&format!("base_url: {}/\nmodel: m\napi_key: sk-secret\n", standin.url())).unwrap();
     assert!(!format!("{read:?}").contains("sk-secret"));
     let planner = ModelPlanner::new(&read).unwrap();

@@ -26,13 +26,7 @@ fn tools() -> ToolShapes {
     ];
     let shape = |(tool, arguments): (&str, &str)| {
         let arguments = arguments.split(' ').map(str::to_owned).collect();
-        (
-            tool.to_owned(),
-            ToolShape {
-                arguments,
-                acts: paramedic_acts(tool),
-            },
-        )
+        (tool.to_owned(), ToolShape { arguments, acts: paramedic_acts(tool) })
     };
     list.into_iter().map(shape).collect()
 }
@@ -71,11 +65,7 @@ fn runbooks() -> BTreeMap<String, Runbook> {
     for entry in std::fs::read_dir(config("runbooks")).unwrap() {
         let path = entry.unwrap().path();
         let file = read_runbook(&std::fs::read_to_string(&path).unwrap());
-        assert_eq!(
-            path.file_stem().unwrap().to_str(),
-            Some(file.name.as_str()),
-            "a runbook's file bears its name"
-        );
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(file.name.as_str()), "a runbook's file bears its name");
         let runbook = Runbook::build(file, &tools()).unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
         found.insert(runbook.name().to_owned(), runbook);
     }
@@ -108,11 +98,7 @@ fn succeed(tool: &str) -> Outcome {
 }
 
 fn only_actions_succeed(tool: &str) -> Outcome {
-    if paramedic_acts(tool) || tool == "request_human_confirmation" {
-        succeed(tool)
-    } else {
-        Outcome::failed("host unreachable")
-    }
+    if paramedic_acts(tool) || tool == "request_human_confirmation" { succeed(tool) } else { Outcome::failed("host unreachable") }
 }
 
 #[test]
@@ -132,12 +118,7 @@ fn every_shipped_rule_wins_its_examples_and_names_a_runbook_that_exists() {
     for rule in rules_file().rules {
         assert!(rule.examples.len() >= 3, "{}", rule.name);
         assert!(!rule.not_examples.is_empty(), "{}", rule.name);
-        assert!(
-            rule.level == Level::Three || rule.runbook.is_some(),
-            "{} of level {} needs a runbook",
-            rule.name,
-            rule.level
-        );
+        assert!(rule.level == Level::Three || rule.runbook.is_some(), "{} of level {} needs a runbook", rule.name, rule.level);
     }
 }
 
@@ -167,11 +148,7 @@ fn every_fix_is_proposed_even_where_all_diagnosis_fails() {
     ];
     let runbooks = runbooks();
     for (name, fix) in fixes {
-        let (called, end) = walk(
-            &runbooks[name],
-            &mut Stage::service_down().run(PlannerKind::Runbook),
-            only_actions_succeed,
-        );
+        let (called, end) = walk(&runbooks[name], &mut Stage::service_down().run(PlannerKind::Runbook), only_actions_succeed);
         assert!(called.iter().any(|tool| tool == fix), "{name} calls {called:?}");
         assert!(matches!(end, Next::Done { .. }), "{name}: {end:?}");
     }
@@ -282,8 +259,6 @@ verify.tool: restart_service can change something: a fix is verified by reading
 verify.expect: `nonsense` is not known: expected incident, alert, target or steps
 verify.within: `5 minutes` is not a duration: expected 30s, 5m, 1m30s or the like, more than nothing and at most a day
 ");
-    let unknown = serde_saphyr::from_str::<RunbookFile>("name: a\nwhy: b\nsteps: []\nretries: 3\n")
-        .unwrap_err()
-        .to_string();
+    let unknown = serde_saphyr::from_str::<RunbookFile>("name: a\nwhy: b\nsteps: []\nretries: 3\n").unwrap_err().to_string();
     assert!(unknown.contains("retries") && unknown.contains("line 4"), "{unknown}");
 }

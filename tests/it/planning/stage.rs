@@ -57,11 +57,7 @@ impl Stage {
     }
 
     pub fn run(mut self, planner: PlannerKind) -> Self {
-        self.push(Entry::RunStarted {
-            run: 1,
-            planner,
-            runbook: None,
-        });
+        self.push(Entry::RunStarted { run: 1, planner, runbook: None });
         self
     }
 
@@ -78,11 +74,7 @@ impl Stage {
             tier: if acts { Tier::Disruptive } else { Tier::Observe },
             target: Target::default(),
             arguments: proposal.arguments.clone(),
-            effect: if acts {
-                Effect::Restart { services: Vec::new() }
-            } else {
-                Effect::Observe
-            },
+            effect: if acts { Effect::Restart { services: Vec::new() } } else { Effect::Observe },
             reason: proposal.reason.clone(),
         };
         self.push(Entry::Started {
@@ -97,21 +89,10 @@ impl Stage {
     }
 
     pub fn deny(&mut self, planner: PlannerKind, proposal: &Proposal, reason: &str) {
-        self.push(Entry::Denied {
-            proposal: proposal.clone(),
-            planner,
-            opinions: vec![Opinion::new(Layer::Scope, Verdict::Deny, reason)],
-        });
+        self.push(Entry::Denied { proposal: proposal.clone(), planner, opinions: vec![Opinion::new(Layer::Scope, Verdict::Deny, reason)] });
     }
 }
 
 pub fn paramedic_acts(tool: &str) -> bool {
-    [
-        "restart_service",
-        "clean_disk_space",
-        "scale_service",
-        "restart_connection_pool",
-        "restart_consumers",
-    ]
-    .contains(&tool)
+    ["restart_service", "clean_disk_space", "scale_service", "restart_connection_pool", "restart_consumers"].contains(&tool)
 }

@@ -41,17 +41,8 @@ fn aged(path: &Path, days: f64) {
 
 fn age(path: &Path, days: f64) {
     let span = Duration::from_secs_f64(days.abs() * 86_400.0);
-    let time = if days < 0.0 {
-        SystemTime::now() + span
-    } else {
-        SystemTime::now() - span
-    };
-    File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_times(FileTimes::new().set_modified(time))
-        .unwrap();
+    let time = if days < 0.0 { SystemTime::now() + span } else { SystemTime::now() - span };
+    File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
 fn removed(cleaned: &Cleaned) -> Vec<&str> {
@@ -62,10 +53,7 @@ fn removed(cleaned: &Cleaned) -> Vec<&str> {
 
 fn why<'a>(cleaned: &'a Cleaned, path: &Path) -> &'a str {
     let found = cleaned.refused.iter().find(|refused| Path::new(&refused.path) == path);
-    found.map_or_else(
-        || panic!("{} is not among {:?}", path.display(), cleaned.refused),
-        |refused| &refused.why,
-    )
+    found.map_or_else(|| panic!("{} is not among {:?}", path.display(), cleaned.refused), |refused| &refused.why)
 }
 
 #[test]
@@ -182,10 +170,7 @@ fn less_than_seven_days_is_refused_and_nothing_goes() {
     for days in [0, 1, 6] {
         let roots = std::slice::from_ref(&ground.root);
         let cleaned = clean(roots, roots, days, Utc::now());
-        assert!(
-            cleaned.removed.is_empty() && why(&cleaned, &ground.root).contains("at least 7"),
-            "{cleaned:?}"
-        );
+        assert!(cleaned.removed.is_empty() && why(&cleaned, &ground.root).contains("at least 7"), "{cleaned:?}");
     }
 }
 

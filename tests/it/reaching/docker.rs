@@ -34,14 +34,7 @@ impl Engine {
                 &format!("unix://{}", at("socket")),
             ])
             // No network needed, so nothing of the machine's own is touched; vfs works on every file system.
-            .args([
-                "--bridge=none",
-                "--iptables=false",
-                "--ip-forward=false",
-                "--storage-driver=vfs",
-                "--config-file",
-                &at("none.json"),
-            ])
+            .args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--storage-driver=vfs", "--config-file", &at("none.json")])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -61,20 +54,9 @@ impl Engine {
     }
 
     fn try_docker(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new("docker")
-            .arg("--host")
-            .arg(format!("unix://{}", self.path("socket").display()))
-            .args(arguments)
-            .output();
+        let output = Command::new("docker").arg("--host").arg(format!("unix://{}", self.path("socket").display())).args(arguments).output();
         let output = output.expect("docker is missing: install the Debian package docker.io");
-        (
-            output.status.success(),
-            format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            ),
-        )
+        (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
     }
 
     fn docker(&self, arguments: &[&str]) -> String {
@@ -92,15 +74,7 @@ impl Engine {
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
         let tar = self.path("root.tar").display().to_string();
-        assert!(
-            Command::new("tar")
-                .arg("-C")
-                .arg(&root)
-                .args(["-cf", &tar, "."])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("tar").arg("-C").arg(&root).args(["-cf", &tar, "."]).status().unwrap().success());
         self.docker(&["import", &tar, "tiny"]);
     }
 
@@ -132,52 +106,25 @@ const SCRIPT: &str = "echo INFO up; echo \"ERROR colour $COLOUR\" >&2; trap 'exi
 async fn a_container_is_seen_killed_restarted_read_and_scaled() {
     let engine = Engine::start();
     engine.make_image();
-    let run = [
-        "run",
-        "-d",
-        "--name",
-        "api",
-        "--env",
-        "COLOUR=red",
-        "--label",
-        "team=front",
-        "--volume",
-        "/srv:/srv:ro",
-        "tiny",
-    ];
+    let run = ["run", "-d", "--name", "api", "--env", "COLOUR=red", "--label", "team=front", "--volume", "/srv:/srv:ro", "tiny"];
     engine.docker(&[run.as_slice(), &["/bin/busybox", "sh", "-c", SCRIPT]].concat());
-    let known = engine.known(Limits {
-        stop: Duration::from_secs(2),
-        ..Limits::default()
-    });
+    let known = engine.known(Limits { stop: Duration::from_secs(2), ..Limits::default() });
     let (fleet, api) = (&known.fleet, known.service("api"));
 
     let up = fleet.status(api, None).await.unwrap();
     assert_eq!((up.active, up.state.as_str(), up.instances), (true, "running", 1));
-    assert!(
-        (chrono::Utc::now() - up.since.unwrap()).num_seconds() < 60 && up.pid.is_some(),
-        "{up:?}"
-    );
+    assert!((chrono::Utc::now() - up.since.unwrap()).num_seconds() < 60 && up.pid.is_some(), "{up:?}");
 
     engine.docker(&["kill", "api"]);
-    until("the killed container is not active", async || {
-        !fleet.status(api, None).await.unwrap().active
-    })
-    .await;
+    until("the killed container is not active", async || !fleet.status(api, None).await.unwrap().active).await;
     let down = fleet.status(api, None).await.unwrap();
     assert_eq!((down.state.as_str(), down.since, down.pid), ("exited", None, None));
     assert!(down.detail.contains("exit code 137"), "{down:?}");
 
     let restarted = fleet.restart(api, None).await.unwrap();
-    assert!(
-        !restarted.before.active && restarted.after.active && restarted.after.since > up.since,
-        "{restarted:?}"
-    );
+    assert!(!restarted.before.active && restarted.after.active && restarted.after.since > up.since, "{restarted:?}");
     let errors = || fleet.logs(api, None, 10, LogLevel::Error);
-    until("both starts are in the log", async || {
-        errors().await.unwrap() == ["ERROR colour red", "ERROR colour red"]
-    })
-    .await;
+    until("both starts are in the log", async || errors().await.unwrap() == ["ERROR colour red", "ERROR colour red"]).await;
     assert_eq!(fleet.logs(api, None, 1, LogLevel::All).await.unwrap().len(), 1);
 
     let scaled = fleet.scale(api, None, 2).await.unwrap();
@@ -190,10 +137,7 @@ async fn a_container_is_seen_killed_restarted_read_and_scaled() {
     assert!(matches!(fleet.scale(api, None, 1).await, Err(ReachError::Refused { .. })));
     engine.docker(&["kill", "api-2"]);
     until("two run", async || fleet.status(api, None).await.unwrap().instances_active == 2).await;
-    assert!(
-        fleet.status(api, None).await.unwrap().active,
-        "the normal instance runs, an extra has fallen"
-    );
+    assert!(fleet.status(api, None).await.unwrap().active, "the normal instance runs, an extra has fallen");
     assert_eq!(fleet.scale(api, None, 1).await.unwrap().to, 3, "the fallen copy is started again");
 
     let gone = fleet.status(known.service("gone"), None).await.unwrap();
@@ -213,10 +157,7 @@ async fn an_engine_that_is_not_there_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("socket");
     let inventory = json!({"services": [{"name": "api", "reach": {"docker": {"container": "api", "socket": socket}}}]});
-    let limits = Limits {
-        connect: Duration::from_millis(300),
-        ..Limits::default()
-    };
+    let limits = Limits { connect: Duration::from_millis(300), ..Limits::default() };
     let known = Known::new(inventory, dir.path(), limits);
     let error = known.fleet.restart(known.service("api"), None).await.unwrap_err();
     assert!(matches!(error, ReachError::Unreachable { .. }) && !error.maybe_done(), "{error}");
@@ -231,11 +172,7 @@ async fn an_engine_that_is_not_there_is_unreachable() {
 async fn a_container_name_that_is_a_path_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let reach = json!({"docker": {"container": "../images/prune", "socket": dir.path().join("socket")}});
-    let known = Known::new(
-        json!({"services": [{"name": "api", "reach": reach}]}),
-        dir.path(),
-        Limits::default(),
-    );
+    let known = Known::new(json!({"services": [{"name": "api", "reach": reach}]}), dir.path(), Limits::default());
     let error = known.fleet.restart(known.service("api"), None).await.unwrap_err();
     assert!(matches!(error, ReachError::NotSupported { .. }), "{error}");
 }

@@ -29,11 +29,7 @@ impl Sshd {
         // sshd as root wants this folder; a package's service makes it.
         let _ = fs::create_dir_all("/run/sshd");
         for key in ["host", "user"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(at.join(key))
-                .status()
-                .unwrap();
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at.join(key)).status().unwrap();
             assert!(made.success());
         }
         let public = fs::read_to_string(at.join("user.pub")).unwrap();
@@ -49,12 +45,7 @@ impl Sshd {
         );
         fs::write(at.join("sshd_config"), config).unwrap();
         let log = File::create(at.join("sshd.log")).unwrap();
-        let server = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(at.join("sshd_config"))
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let server = Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(at.join("sshd_config")).stderr(log).spawn().unwrap();
         let sshd = Self { dir, port, server };
         let end = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -100,9 +91,7 @@ impl Sshd {
     /// Connections that are still open would have their folder here.
     fn open_connections(&self) -> usize {
         let entries = fs::read_dir(self.path("ssh")).unwrap().flatten();
-        entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(".ssh-connection"))
-            .count()
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".ssh-connection")).count()
     }
 }
 
@@ -120,10 +109,7 @@ async fn a_hand_tells_its_hosts_resources() {
     let sshd = Sshd::with_hand(ALLOWED);
     let known = sshd.known(Limits::default());
     let fleet = known.fleet.on_behalf("INC-7/3 check_system_resources");
-    let seen = fleet
-        .resources(&host("web-1"), &ResourceCheck::ALL)
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
+    let seen = fleet.resources(&host("web-1"), &ResourceCheck::ALL).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
     assert!(seen.cpu.unwrap().cores >= 1);
     assert!(seen.memory.unwrap().total > 0);
     assert!(seen.disks.unwrap().iter().any(|disk| disk.mount == "/"));
@@ -141,12 +127,7 @@ async fn a_hand_cleans_below_its_own_roots_only() {
     }
     for path in [&old, &other] {
         let time = SystemTime::now() - Duration::from_secs(8 * 86_400);
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_times(FileTimes::new().set_modified(time))
-            .unwrap();
+        File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     }
     let known = sshd.known(Limits::default());
     // A year ahead by the asker's clock: the host's own decides, so the young file stays.
@@ -154,15 +135,9 @@ async fn a_hand_cleans_below_its_own_roots_only() {
     let paths = [sshd.path("logs"), sshd.path("other-logs")];
     let cleaned = known.fleet.clean(&host("web-1"), &paths, 7, now).await.unwrap();
     assert_eq!(cleaned.removed.len(), 1);
-    assert_eq!(
-        (cleaned.removed[0].path.as_str(), cleaned.bytes, cleaned.kept),
-        (old.to_str().unwrap(), 5, 1)
-    );
+    assert_eq!((cleaned.removed[0].path.as_str(), cleaned.bytes, cleaned.kept), (old.to_str().unwrap(), 5, 1));
     assert!(!old.exists() && young.exists() && other.exists());
-    assert!(
-        cleaned.refused[0].why.contains("not below a declared log root"),
-        "the inventory allows it, the host does not: {cleaned:?}"
-    );
+    assert!(cleaned.refused[0].why.contains("not below a declared log root"), "the inventory allows it, the host does not: {cleaned:?}");
     let error = known.fleet.clean(&host("web-1"), &["/etc".into()], 7, now).await.unwrap_err();
     assert!(error.to_string().contains("/etc is not below"), "{error}");
 }
@@ -178,26 +153,14 @@ async fn a_unit_that_the_host_does_not_list_is_refused_and_surely_not_done() {
     );
     let known = sshd.known(Limits::default());
     let error = known.fleet.logs(known.service("api"), None, 10, LogLevel::Error).await.unwrap_err();
-    assert!(
-        error.to_string().contains("does not allow `logs`") && !error.maybe_done(),
-        "{error}"
-    );
+    assert!(error.to_string().contains("does not allow `logs`") && !error.maybe_done(), "{error}");
 }
 
 #[tokio::test]
 async fn a_hostile_unit_name_is_refused_loudly_by_the_host() {
     let sshd = Sshd::with_hand(ALLOWED);
     let marker = sshd.path("marker");
-    for unit in [
-        "-H",
-        "--help",
-        "api gateway",
-        "api;reboot",
-        "api\nreboot",
-        "../api",
-        "*",
-        &format!("$(touch {})", marker.display()),
-    ] {
+    for unit in ["-H", "--help", "api gateway", "api;reboot", "api\nreboot", "../api", "*", &format!("$(touch {})", marker.display())] {
         let known = sshd.known_with(sshd.port, &sshd.path("known_hosts"), unit, Limits::default());
         let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
         assert!(matches!(error, ReachError::Refused { .. }), "{unit:?}: {error}");
@@ -213,20 +176,14 @@ async fn a_port_where_nobody_listens_is_unreachable_and_surely_not_done() {
     let known = sshd.known_with(free, &sshd.path("known_hosts"), "api-gateway", Limits::default());
     let error = known.fleet.restart(known.service("api"), None).await.unwrap_err();
     assert!(matches!(error, ReachError::Unreachable { .. }) && !error.maybe_done(), "{error}");
-    assert!(
-        error.to_string().contains("web-1") && error.to_string().contains("refused"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("web-1") && error.to_string().contains("refused"), "{error}");
 }
 
 #[tokio::test]
 async fn a_host_that_takes_the_connection_and_says_nothing_is_unreachable_in_time() {
     let sshd = Sshd::with_hand(ALLOWED);
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let limits = Limits {
-        connect: Duration::from_secs(1),
-        ..Limits::default()
-    };
+    let limits = Limits { connect: Duration::from_secs(1), ..Limits::default() };
     let known = sshd.known_with(mute.local_addr().unwrap().port(), &sshd.path("known_hosts"), "api-gateway", limits);
     let began = Instant::now();
     let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
@@ -238,11 +195,7 @@ async fn a_host_that_takes_the_connection_and_says_nothing_is_unreachable_in_tim
 async fn a_host_with_another_key_is_not_spoken_to() {
     let sshd = Sshd::with_hand(ALLOWED);
     let wrong = sshd.path("wrong_hosts");
-    fs::write(
-        &wrong,
-        format!("[127.0.0.1]:{} {}", sshd.port, fs::read_to_string(sshd.path("user.pub")).unwrap()),
-    )
-    .unwrap();
+    fs::write(&wrong, format!("[127.0.0.1]:{} {}", sshd.port, fs::read_to_string(sshd.path("user.pub")).unwrap())).unwrap();
     fs::write(sshd.path("no_hosts"), "").unwrap();
     for file in [wrong, sshd.path("no_hosts"), sshd.path("absent_hosts")] {
         let known = sshd.known_with(sshd.port, &file, "api-gateway", Limits::default());
@@ -255,30 +208,14 @@ async fn a_host_with_another_key_is_not_spoken_to() {
 #[tokio::test]
 async fn a_hand_that_hangs_times_out_and_its_connection_is_closed() {
     let sshd = Sshd::start(|_| "exec sleep 20".to_owned());
-    let limits = Limits {
-        observe: Duration::from_secs(1),
-        restart: Duration::from_secs(1),
-        ..Limits::default()
-    };
+    let limits = Limits { observe: Duration::from_secs(1), restart: Duration::from_secs(1), ..Limits::default() };
     let known = sshd.known(limits);
     let began = Instant::now();
     let error = known.fleet.status(known.service("api"), None).await.unwrap_err();
     assert!(matches!(error, ReachError::TimedOut { .. }) && !error.maybe_done(), "{error}");
-    let error = known
-        .fleet
-        .clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ReachError::TimedOut { .. }) && error.maybe_done(),
-        "an acting request is in doubt: {error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("`clean` by the hand at web-1 did not end within 1 s, it may still take effect"),
-        "{error}"
-    );
+    let error = known.fleet.clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now()).await.unwrap_err();
+    assert!(matches!(error, ReachError::TimedOut { .. }) && error.maybe_done(), "an acting request is in doubt: {error}");
+    assert!(error.to_string().contains("`clean` by the hand at web-1 did not end within 1 s, it may still take effect"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(sshd.open_connections(), 0);
 }
@@ -289,30 +226,17 @@ async fn an_answer_that_is_not_the_hands_is_shown_and_never_believed() {
         ("echo Welcome to Debian", "it began `Welcome to Debian`"),
         ("true", "no reply; it ended with exit status: 0"),
         ("echo oops >&2; exit 3", "stderr `oops`"),
-        (
-            "echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
-            "version 9: expected 1",
-        ),
-        (
-            "echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'",
-            "of the kind `lines`",
-        ),
+        ("echo '{\"version\":9,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'", "version 9: expected 1"),
+        ("echo '{\"version\":1,\"request\":\"x\",\"result\":{\"done\":{\"lines\":[]}}}'", "of the kind `lines`"),
         ("/no/such/paramedic hand", "no reply"),
         ("cat /dev/zero", "longer than 4194304 bytes"),
     ] {
         let sshd = Sshd::start(|_| command.to_owned());
         let known = sshd.known(Limits::default());
         let error = known.fleet.resources(&host("web-1"), &ResourceCheck::ALL).await.unwrap_err();
-        assert!(
-            matches!(error, ReachError::Protocol { .. }) && !error.maybe_done(),
-            "{command}: {error}"
-        );
+        assert!(matches!(error, ReachError::Protocol { .. }) && !error.maybe_done(), "{command}: {error}");
         assert!(error.to_string().contains(part), "{command}: {error}");
-        let error = known
-            .fleet
-            .clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now())
-            .await
-            .unwrap_err();
+        let error = known.fleet.clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now()).await.unwrap_err();
         assert!(error.maybe_done(), "what acts and gets no proper answer is in doubt: {error}");
     }
 }
@@ -351,10 +275,7 @@ async fn a_service_of_several_units_on_two_hosts_is_seen_restarted_and_scaled() 
     let (fleet, worker, wide) = (&known.fleet, known.service("worker"), known.service("wide"));
 
     let down = fleet.status(worker, None).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
-    assert_eq!(
-        (down.active, down.instances, down.instances_active, down.state.as_str()),
-        (false, 2, 0, "inactive/dead")
-    );
+    assert_eq!((down.active, down.instances, down.instances_active, down.state.as_str()), (false, 2, 0, "inactive/dead"));
     fs::write(sshd.path("units/worker.service"), "").unwrap();
     let half = fleet.status(worker, None).await.unwrap();
     assert_eq!((half.active, half.instances_active), (false, 1), "both normal units must run");
@@ -370,19 +291,12 @@ async fn a_service_of_several_units_on_two_hosts_is_seen_restarted_and_scaled() 
     assert!(!fleet.status(wide, None).await.unwrap().active);
     assert!(fleet.restart(wide, None).await.unwrap().after.active);
     let both = fleet.status(wide, None).await.unwrap();
-    assert_eq!(
-        (both.active, both.instances, both.detail.contains("web-2: wide.service")),
-        (true, 2, true),
-        "{both:?}"
-    );
+    assert_eq!((both.active, both.instances, both.detail.contains("web-2: wide.service")), (true, 2, true), "{both:?}");
     assert!(fleet.status(wide, Some(&host("web-2"))).await.unwrap().active);
     let error = fleet.scale(wide, None, 1).await.unwrap_err();
     assert!(matches!(error, ReachError::NotSupported { .. }), "{error}");
     let error = fleet.restart(worker, Some(&host("web-2"))).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the inventory refused: service `worker` does not run on host `web-2`"
-    );
+    assert_eq!(error.to_string(), "the inventory refused: service `worker` does not run on host `web-2`");
     let asked = fs::read_to_string(sshd.path("asked")).unwrap();
     assert_eq!(asked.matches("\"start\"").count(), 2, "{asked}");
 }
@@ -422,18 +336,9 @@ fn a_request_that_is_none_is_refused_with_the_reason() {
         (b"".as_slice(), "not a request of version 1"),
         (b"{\"version\":1,\"requ", "not a request of version 1"),
         (b"\x00\xff\xfe", "not a request of version 1"),
-        (
-            b"{\"version\":1,\"request\":\"x\",\"op\":{\"shell\":{\"command\":\"id\"}}}",
-            "unknown variant `shell`",
-        ),
-        (
-            b"{\"version\":1,\"request\":\"x\",\"op\":{\"restart\":{\"unit\":\"a\",\"force\":true}}}",
-            "unknown field `force`",
-        ),
-        (
-            b"{\"version\":2,\"request\":\"x\",\"op\":{\"resources\":{\"checks\":[]}}}",
-            "version 2: expected 1",
-        ),
+        (b"{\"version\":1,\"request\":\"x\",\"op\":{\"shell\":{\"command\":\"id\"}}}", "unknown variant `shell`"),
+        (b"{\"version\":1,\"request\":\"x\",\"op\":{\"restart\":{\"unit\":\"a\",\"force\":true}}}", "unknown field `force`"),
+        (b"{\"version\":2,\"request\":\"x\",\"op\":{\"resources\":{\"checks\":[]}}}", "version 2: expected 1"),
         (&giant, "longer than 65536 bytes"),
     ] {
         let why = refusal(ask_directly(&config, request));

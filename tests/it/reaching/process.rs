@@ -27,10 +27,7 @@ impl Story {
 
 fn open(script: &str, dir: &Path) -> Known {
     let reach = json!({"process": {"command": ["/bin/sh", "-c", script], "environment": {"COLOUR": "red"}}});
-    let limits = Limits {
-        stop: Duration::from_millis(500),
-        ..Limits::default()
-    };
+    let limits = Limits { stop: Duration::from_millis(500), ..Limits::default() };
     Known::new(json!({"services": [{"name": "api", "reach": reach}]}), dir, limits)
 }
 
@@ -65,20 +62,14 @@ async fn a_killed_child_is_dead_until_it_is_restarted() {
     assert_eq!(fleet.status(api, None).await.unwrap().state, "never started");
     assert_eq!(fleet.start_missing().await.unwrap().len(), 1);
     let up = fleet.status(api, None).await.unwrap();
-    assert_eq!(
-        (up.active, up.state.as_str(), up.instances, up.instances_active),
-        (true, "running", 1, 1)
-    );
+    assert_eq!((up.active, up.state.as_str(), up.instances, up.instances_active), (true, "running", 1, 1));
     assert!((chrono::Utc::now() - up.since.unwrap()).num_seconds().abs() < 5, "{up:?}");
 
     let written = async |lines| fleet.logs(api, None, 10, LogLevel::All).await.unwrap().len() == lines;
     until("the child has written", async || written(2).await).await;
     kill(up.pid.unwrap());
     until("the killed child is dead", async || !fleet.status(api, None).await.unwrap().active).await;
-    until("how it ended is known", async || {
-        fleet.status(api, None).await.unwrap().detail.contains("signal: 9")
-    })
-    .await;
+    until("how it ended is known", async || fleet.status(api, None).await.unwrap().detail.contains("signal: 9")).await;
     assert!(fleet.start_missing().await.unwrap().is_empty(), "a crash is left to its alert");
 
     let restarted = fleet.restart(api, None).await.unwrap();
@@ -102,10 +93,7 @@ async fn a_second_paramedic_adopts_the_children_of_the_first() {
     assert_eq!((seen.active, seen.pid), (true, pid));
     let restarted = second.fleet.restart(second.service("api"), None).await.unwrap();
     assert!(restarted.after.active && restarted.after.pid != pid, "{restarted:?}");
-    assert!(
-        !Path::new(&format!("/proc/{}", pid.unwrap())).exists(),
-        "the first one is gone and reaped"
-    );
+    assert!(!Path::new(&format!("/proc/{}", pid.unwrap())).exists(), "the first one is gone and reaped");
 }
 
 #[tokio::test]
@@ -147,10 +135,7 @@ async fn a_child_that_ignores_sigterm_is_killed_with_all_of_its_group() {
     let story = Story::new("trap '' TERM; sleep 1000 & echo \"inner $!\"; while true; do sleep 0.1; done");
     let (fleet, api) = (&story.known.fleet, story.known.service("api"));
     fleet.start_missing().await.unwrap();
-    until("the script has begun", async || {
-        !fleet.logs(api, None, 1, LogLevel::All).await.unwrap().is_empty()
-    })
-    .await;
+    until("the script has begun", async || !fleet.logs(api, None, 1, LogLevel::All).await.unwrap().is_empty()).await;
     let inner = fleet.logs(api, None, 1, LogLevel::All).await.unwrap()[0].replace("inner ", "");
     let before = story.pid().await;
     let after = fleet.restart(api, None).await.unwrap().after;
@@ -163,10 +148,7 @@ async fn what_a_killed_child_left_behind_goes_at_the_restart() {
     let story = Story::new("sleep 1000 & echo \"inner $!\"; wait");
     let (fleet, api) = (&story.known.fleet, story.known.service("api"));
     fleet.start_missing().await.unwrap();
-    until("the script has begun", async || {
-        !fleet.logs(api, None, 1, LogLevel::All).await.unwrap().is_empty()
-    })
-    .await;
+    until("the script has begun", async || !fleet.logs(api, None, 1, LogLevel::All).await.unwrap().is_empty()).await;
     let inner = fleet.logs(api, None, 1, LogLevel::All).await.unwrap()[0].replace("inner ", "");
     kill(story.pid().await.unwrap());
     until("the child is dead", async || !fleet.status(api, None).await.unwrap().active).await;
@@ -194,10 +176,7 @@ async fn scaling_adds_two_at_most_counted_on_what_runs() {
     let scaled = fleet.scale(api, None, 1).await.unwrap();
     assert_eq!((scaled.from, scaled.to), (1, 2));
     let error = fleet.scale(api, None, 2).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the scale limit of api refused: 2 run and 2 more would be 4: expected at most 3 (1 + 2)"
-    );
+    assert_eq!(error.to_string(), "the scale limit of api refused: 2 run and 2 more would be 4: expected at most 3 (1 + 2)");
     assert_eq!(fleet.scale(api, None, 1).await.unwrap().to, 3);
     assert!(matches!(fleet.scale(api, None, 1).await, Err(ReachError::Refused { .. })));
     // An extra that has fallen leaves room again.
@@ -215,10 +194,7 @@ async fn a_child_that_cannot_live_is_not_called_active() {
     let (fleet, api) = (&story.known.fleet, story.known.service("api"));
     let after = fleet.restart(api, None).await.unwrap().after;
     assert!(!after.active, "{after:?}");
-    until("how it ended is known", async || {
-        fleet.status(api, None).await.unwrap().detail.contains("exit status: 3")
-    })
-    .await;
+    until("how it ended is known", async || fleet.status(api, None).await.unwrap().detail.contains("exit status: 3")).await;
 }
 
 #[tokio::test]

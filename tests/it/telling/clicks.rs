@@ -24,9 +24,7 @@ async fn door() -> (String, Arc<Mutex<Vec<Click>>>) {
         clicks.lock().unwrap().push(click);
         Ok(())
     }
-    let router = axum::Router::new()
-        .route("/slack/interactions", post(handle))
-        .with_state(clicks.clone());
+    let router = axum::Router::new().route("/slack/interactions", post(handle)).with_state(clicks.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -37,14 +35,7 @@ async fn asked(notifier: &Notifier) -> (Approval, Posted) {
     let incident = latency();
     let asked = approval(action(json!({ "add": 1 })));
     let ask = Notice::Ask { approval: asked.id };
-    let posted = send_slack(
-        notifier,
-        Outgoing {
-            approval: Some(&asked),
-            ..outgoing(Channel::Slack, &ask, &incident)
-        },
-    )
-    .await;
+    let posted = send_slack(notifier, Outgoing { approval: Some(&asked), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     (asked, posted)
 }
 
@@ -57,26 +48,17 @@ async fn a_signed_click_says_who_decided_what_and_the_user_alone_is_answered() {
     assert_eq!(slack.click(&url, &posted.ts, "deny", "U0BOB", now()).await.unwrap(), 200);
 
     let clicks = clicks.lock().unwrap().clone();
-    assert_eq!(
-        (clicks[0].approval, clicks[0].decision, &clicks[0].digest),
-        (asked.id, Decision::Grant, &asked.digest)
-    );
+    assert_eq!((clicks[0].approval, clicks[0].decision, &clicks[0].digest), (asked.id, Decision::Grant, &asked.digest));
     assert_eq!((clicks[1].decision, clicks[1].user_id.as_str()), (Decision::Deny, "U0BOB"));
     assert_eq!(clicks[0].message.as_ref(), Some(&posted));
-    assert_eq!(
-        (clicks[0].team.as_deref(), clicks[0].app_id.as_deref()),
-        (Some(SlackStandin::TEAM), Some(SlackStandin::APP))
-    );
+    assert_eq!((clicks[0].team.as_deref(), clicks[0].app_id.as_deref()), (Some(SlackStandin::TEAM), Some(SlackStandin::APP)));
 
     assert_eq!(may_decide(&clicks[0], &slack_settings(&slack)), Ok(()));
     assert!(may_decide(&clicks[1], &slack_settings(&slack)).is_err());
 
     notifier.answer(&clicks[1], "you may not decide APR-3 <!here>").await.unwrap();
     assert_eq!(slack.answers(), ["you may not decide APR-3 &lt;!here&gt;"]);
-    let elsewhere = Click {
-        response_url: Some("http://169.254.169.254/latest".into()),
-        ..clicks[1].clone()
-    };
+    let elsewhere = Click { response_url: Some("http://169.254.169.254/latest".into()), ..clicks[1].clone() };
     assert!(matches!(notifier.answer(&elsewhere, "x").await, Err(SendError::Never { .. })));
 }
 
@@ -85,12 +67,7 @@ async fn a_forged_stale_or_double_click_decides_nothing_and_a_replay_reads_the_s
     let (slack, notifier) = slack().await;
     let (_, posted) = asked(&notifier).await;
     let (url, clicks) = door().await;
-    let expected = [
-        (Forgery::WrongSecret, 401),
-        (Forgery::Tampered, 401),
-        (Forgery::Stale, 401),
-        (Forgery::TwoActions, 400),
-    ];
+    let expected = [(Forgery::WrongSecret, 401), (Forgery::Tampered, 401), (Forgery::Stale, 401), (Forgery::TwoActions, 400)];
     for (forgery, status) in expected {
         let forged = slack.sign_click(&posted.ts, "approve", "U0ANA", Some(forgery), now()).unwrap();
         assert_eq!(slack.deliver(&url, &forged).await.unwrap(), status, "{forgery:?}");
@@ -128,10 +105,7 @@ async fn a_socket_mode_click_is_acknowledged_only_after_it_is_stored() {
         early = &mut click => panic!("acknowledged before it was stored: {early:?}"),
         seen = stored.recv() => seen.unwrap(),
     };
-    assert_eq!(
-        (seen.approval, seen.decision, &seen.digest, seen.user_id.as_str()),
-        (asked.id, Decision::Grant, &asked.digest, "U0ANA")
-    );
+    assert_eq!((seen.approval, seen.decision, &seen.digest, seen.user_id.as_str()), (asked.id, Decision::Grant, &asked.digest, "U0ANA"));
     assert!(click.as_mut().now_or_never().is_none(), "acknowledged before it was stored");
     done.send(Ok(())).unwrap();
     click.await.unwrap();

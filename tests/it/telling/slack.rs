@@ -11,31 +11,12 @@ async fn a_card_is_posted_once_and_then_edited_in_place() {
     let (slack, notifier) = slack().await;
     let card = send_slack(&notifier, outgoing(Channel::Slack, &Notice::Card, &latency())).await;
 
-    let resolved = incident(
-        "HighLatency",
-        "p99 above 2 s",
-        vec![Entry::Resolved {
-            summary: "latency is back to 0.2 s".into(),
-        }],
-    );
-    let again = Outgoing {
-        thread: Some(&card),
-        ..outgoing(Channel::Slack, &Notice::Card, &resolved)
-    };
+    let resolved = incident("HighLatency", "p99 above 2 s", vec![Entry::Resolved { summary: "latency is back to 0.2 s".into() }]);
+    let again = Outgoing { thread: Some(&card), ..outgoing(Channel::Slack, &Notice::Card, &resolved) };
     assert_eq!(send_slack(&notifier, again).await, card);
 
-    let said = Notice::Message {
-        severity: Severity::Info,
-        text: "latency is back".into(),
-    };
-    send_slack(
-        &notifier,
-        Outgoing {
-            thread: Some(&card),
-            ..outgoing(Channel::Slack, &said, &resolved)
-        },
-    )
-    .await;
+    let said = Notice::Message { severity: Severity::Info, text: "latency is back".into() };
+    send_slack(&notifier, Outgoing { thread: Some(&card), ..outgoing(Channel::Slack, &said, &resolved) }).await;
 
     insta::assert_snapshot!(slack.messages()[0].shown(), @r##"
     🟢 *INC-7* · *HighLatency*
@@ -59,14 +40,7 @@ async fn a_card_that_somebody_deleted_is_posted_anew() {
     let incident = latency();
     let card = send_slack(&notifier, outgoing(Channel::Slack, &Notice::Card, &incident)).await;
     slack.delete(&card.ts);
-    let again = send_slack(
-        &notifier,
-        Outgoing {
-            thread: Some(&card),
-            ..outgoing(Channel::Slack, &Notice::Card, &incident)
-        },
-    )
-    .await;
+    let again = send_slack(&notifier, Outgoing { thread: Some(&card), ..outgoing(Channel::Slack, &Notice::Card, &incident) }).await;
     assert_ne!(again.ts, card.ts);
     assert_eq!(slack.messages().len(), 1);
 }
@@ -78,11 +52,7 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
     let card = send_slack(&notifier, outgoing(Channel::Slack, &Notice::Card, &incident)).await;
     let asked = approval(action(json!({ "service": "api", "add": 1 })));
     let ask = Notice::Ask { approval: asked.id };
-    let message = Outgoing {
-        approval: Some(&asked),
-        thread: Some(&card),
-        ..outgoing(Channel::Slack, &ask, &incident)
-    };
+    let message = Outgoing { approval: Some(&asked), thread: Some(&card), ..outgoing(Channel::Slack, &ask, &incident) };
     let posted = send_slack(&notifier, message).await;
 
     let live = slack.messages()[1].clone();
@@ -107,15 +77,8 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
     assert_eq!(live.buttons(), ["approve", "deny"]);
 
     let closed = Notice::AskClosed { approval: asked.id };
-    let undecided = Outgoing {
-        approval: Some(&asked),
-        message_ts: Some(&posted.ts),
-        ..outgoing(Channel::Slack, &closed, &incident)
-    };
-    assert!(
-        matches!(notifier.send(&undecided).await, Err(SendError::Never { .. })),
-        "an open question keeps its buttons"
-    );
+    let undecided = Outgoing { approval: Some(&asked), message_ts: Some(&posted.ts), ..outgoing(Channel::Slack, &closed, &incident) };
+    assert!(matches!(notifier.send(&undecided).await, Err(SendError::Never { .. })), "an open question keeps its buttons");
 
     let granted = asked.clone().decide(Decision::Grant, ana(), now()).unwrap();
     let message = Outgoing {
@@ -127,11 +90,7 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
     assert_eq!(send_slack(&notifier, message).await, posted);
     let after = slack.messages()[1].clone();
     assert!(after.buttons().is_empty());
-    assert!(
-        after.shown().contains("approved by U0ANA via slack") && after.shown().contains("<!date^1780000000^"),
-        "{}",
-        after.shown()
-    );
+    assert!(after.shown().contains("approved by U0ANA via slack") && after.shown().contains("<!date^1780000000^"), "{}", after.shown());
 }
 
 #[tokio::test]
@@ -140,14 +99,7 @@ async fn an_ask_that_arrives_after_the_decision_never_shows_buttons() {
     let incident = latency();
     let denied = approval(action(json!({}))).decide(Decision::Deny, ana(), now()).unwrap();
     let ask = Notice::Ask { approval: denied.id };
-    send_slack(
-        &notifier,
-        Outgoing {
-            approval: Some(&denied),
-            ..outgoing(Channel::Slack, &ask, &incident)
-        },
-    )
-    .await;
+    send_slack(&notifier, Outgoing { approval: Some(&denied), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     assert!(slack.messages()[0].buttons().is_empty());
     assert!(slack.messages()[0].shown().contains("denied by U0ANA"));
 }
@@ -158,14 +110,7 @@ async fn arguments_that_cannot_be_shown_in_full_cannot_be_approved_by_a_button()
     let incident = latency();
     let long = approval(action(json!({ "paths": "/var/log/app".repeat(1000) })));
     let ask = Notice::Ask { approval: long.id };
-    send_slack(
-        &notifier,
-        Outgoing {
-            approval: Some(&long),
-            ..outgoing(Channel::Slack, &ask, &incident)
-        },
-    )
-    .await;
+    send_slack(&notifier, Outgoing { approval: Some(&long), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     assert_eq!(slack.messages()[0].buttons(), ["deny"]);
     assert!(slack.messages()[0].shown().contains("paramedic approve APR-3"));
 }
@@ -178,33 +123,18 @@ async fn a_rate_limit_is_honoured_a_server_error_is_tried_again_and_a_wrong_toke
 
     slack.faults().plan(Fault::TooMany(17), 1);
     let limited = notifier.send(&card).await.unwrap_err();
-    assert!(
-        matches!(limited, SendError::Later { after: Some(after), .. } if after == Duration::from_secs(17)),
-        "{limited:?}"
-    );
+    assert!(matches!(limited, SendError::Later { after: Some(after), .. } if after == Duration::from_secs(17)), "{limited:?}");
 
     slack.faults().plan(Fault::Status(500), 1);
     let broken = notifier.send(&card).await.unwrap_err();
     assert!(matches!(broken, SendError::Later { after: None, .. }), "{broken:?}");
 
-    let wrong = SlackSettings {
-        bot_token: SecretString::from("xoxb-other"),
-        ..slack_settings(&slack)
-    };
+    let wrong = SlackSettings { bot_token: SecretString::from("xoxb-other"), ..slack_settings(&slack) };
     let error = Notifier::build(Some(&wrong), None, None).unwrap().send(&card).await.unwrap_err();
-    assert!(
-        matches!(error, SendError::Later { after: Some(after), .. } if after >= Duration::from_secs(60)),
-        "{error:?}"
-    );
-    assert!(
-        error.to_string().contains("invalid_auth") && !error.to_string().contains("xoxb"),
-        "{error}"
-    );
+    assert!(matches!(error, SendError::Later { after: Some(after), .. } if after >= Duration::from_secs(60)), "{error:?}");
+    assert!(error.to_string().contains("invalid_auth") && !error.to_string().contains("xoxb"), "{error}");
 
-    let lost = SlackSettings {
-        channel: "#nowhere".into(),
-        ..slack_settings(&slack)
-    };
+    let lost = SlackSettings { channel: "#nowhere".into(), ..slack_settings(&slack) };
     let error = Notifier::build(Some(&lost), None, None).unwrap().send(&card).await.unwrap_err();
     assert!(error.to_string().contains("channel_not_found"), "{error}");
 
@@ -228,10 +158,7 @@ async fn a_slack_that_is_not_there_is_tried_again() {
     let gone = SlackStandin::start().await.unwrap();
     let notifier = Notifier::build(Some(&slack_settings(&gone)), None, None).unwrap();
     drop(gone);
-    let error = notifier
-        .send(&outgoing(Channel::Slack, &Notice::Card, &latency()))
-        .await
-        .unwrap_err();
+    let error = notifier.send(&outgoing(Channel::Slack, &Notice::Card, &latency())).await.unwrap_err();
     assert!(matches!(error, SendError::Later { .. }), "{error:?}");
 }
 
@@ -240,13 +167,8 @@ async fn hostile_text_neither_mentions_nor_links_nor_breaks_out_nor_grows() {
     let (slack, notifier) = slack().await;
     let unit = "<!channel> <@U1> <https://evil.example|ok> *x* ``` &lt; \u{202e}\u{0}\r\n*State:* resolved ";
     let hostile = unit.repeat(10_240 / unit.len());
-    let proposal = Proposal {
-        tool: hostile.clone(),
-        arguments: json!({ &hostile: hostile }),
-        reason: hostile.clone(),
-        step: None,
-        call: None,
-    };
+    let proposal =
+        Proposal { tool: hostile.clone(), arguments: json!({ &hostile: hostile }), reason: hostile.clone(), step: None, call: None };
     let denied = Entry::Denied {
         proposal: proposal.clone(),
         planner: PlannerKind::Model,
@@ -255,89 +177,38 @@ async fn hostile_text_neither_mentions_nor_links_nor_breaks_out_nor_grows() {
     let started = Entry::Started {
         proposal,
         planner: PlannerKind::Model,
-        action: Action {
-            reason: hostile.clone(),
-            ..action(json!({ "service": hostile }))
-        },
+        action: Action { reason: hostile.clone(), ..action(json!({ "service": hostile })) },
         verdict: Verdict::Allow,
         opinions: vec![],
         approval: None,
     };
     let mut entries = vec![denied; 20];
-    entries.extend([
-        started,
-        Entry::Finished {
-            outcome: Outcome::failed(hostile.clone()),
-        },
-    ]);
+    entries.extend([started, Entry::Finished { outcome: Outcome::failed(hostile.clone()) }]);
     entries.push(Entry::Escalated { why: hostile.clone() });
     let incident = incident(&hostile, &hostile, entries);
     let short = json!({ "q": unit });
-    let mut asked = approval(Action {
-        tool: hostile.clone(),
-        reason: hostile.clone(),
-        ..action(short.clone())
-    });
+    let mut asked = approval(Action { tool: hostile.clone(), reason: hostile.clone(), ..action(short.clone()) });
     asked.reasons = vec![hostile.clone(); 30];
-    let by = Principal {
-        name: hostile.clone(),
-        via: Via::Slack,
-    };
+    let by = Principal { name: hostile.clone(), via: Via::Slack };
     let denied = asked.clone().decide(Decision::Deny, by, now()).unwrap();
 
     let (ask, closed) = (Notice::Ask { approval: asked.id }, Notice::AskClosed { approval: asked.id });
-    let said = Notice::Message {
-        severity: Severity::Critical,
-        text: hostile.clone(),
-    };
+    let said = Notice::Message { severity: Severity::Critical, text: hostile.clone() };
     for (notice, approval) in [(&Notice::Card, None), (&ask, Some(&asked)), (&closed, Some(&denied)), (&said, None)] {
-        send_slack(
-            &notifier,
-            Outgoing {
-                approval,
-                ..outgoing(Channel::Slack, notice, &incident)
-            },
-        )
-        .await;
+        send_slack(&notifier, Outgoing { approval, ..outgoing(Channel::Slack, notice, &incident) }).await;
     }
     for message in slack.messages() {
         let shown = message.shown() + "\n" + &message.text;
         for tag in shown.split('<').skip(1) {
-            assert!(
-                tag.starts_with("!date^178"),
-                "an unescaped `<` before {:?}",
-                &tag[..tag.len().min(30)]
-            );
+            assert!(tag.starts_with("!date^178"), "an unescaped `<` before {:?}", &tag[..tag.len().min(30)]);
         }
         assert!(!shown.contains(['\u{0}', '\r', '\u{202e}']));
-        assert!(
-            message
-                .blocks
-                .iter()
-                .all(|block| block["text"]["text"].as_str().unwrap_or_default().matches("```").count() % 2 == 0)
-        );
+        assert!(message.blocks.iter().all(|block| block["text"]["text"].as_str().unwrap_or_default().matches("```").count() % 2 == 0));
     }
     assert!(slack.messages()[1].shown().contains("… 22 more"));
     // A card's lines stay ours: the name of an alert cannot add a state.
-    assert_eq!(
-        slack.messages()[0]
-            .shown()
-            .lines()
-            .filter(|line| line.starts_with("*State:*"))
-            .count(),
-        1
-    );
+    assert_eq!(slack.messages()[0].shown().lines().filter(|line| line.starts_with("*State:*")).count(), 1);
     let fences = slack.messages()[1].shown();
-    let code = fences
-        .split("```")
-        .nth(1)
-        .unwrap()
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&");
-    assert_eq!(
-        serde_json::from_str::<Value>(&code).unwrap(),
-        short,
-        "the arguments are shown exactly"
-    );
+    let code = fences.split("```").nth(1).unwrap().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    assert_eq!(serde_json::from_str::<Value>(&code).unwrap(), short, "the arguments are shown exactly");
 }

@@ -77,15 +77,10 @@ impl AllowList {
 
     fn check_units(&self, units: &[String], verb: Verb) -> Result<(), String> {
         for unit in parse_units(units).map_err(plain)? {
-            let listed = self
-                .units
-                .iter()
-                .any(|(name, verbs)| verbs.contains(&verb) && names(name, unit.as_str()));
+            let listed = self.units.iter().any(|(name, verbs)| verbs.contains(&verb) && names(name, unit.as_str()));
             if !listed {
                 let verb = format!("{verb:?}").to_lowercase();
-                return Err(format!(
-                    "the allow-list does not allow `{verb}` of {unit}: expected `{unit}: [{verb}]` under units"
-                ));
+                return Err(format!("the allow-list does not allow `{verb}` of {unit}: expected `{unit}: [{verb}]` under units"));
             }
         }
         Ok(())
@@ -106,9 +101,7 @@ fn names(entry: &str, unit: &str) -> bool {
     let Some((head, tail)) = entry.split_once("{n}") else {
         return full(entry);
     };
-    let number = unit
-        .strip_prefix(head)
-        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    let number = unit.strip_prefix(head).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
     match number {
         Some(n) if (1..=3).contains(&n.len()) && !n.starts_with('0') => full(&format!("{head}{n}{tail}")),
         _ => false,
@@ -132,24 +125,11 @@ mod tests {
         list.check(&restart("api-gateway.service")).unwrap();
         list.check(&restart("api-gateway")).unwrap();
         let why = list.check(&restart("sshd.service")).unwrap_err();
-        assert_eq!(
-            why,
-            "the allow-list does not allow `restart` of sshd.service: expected `sshd.service: [restart]` under units"
-        );
-        assert!(
-            list.check(&Op::Start {
-                unit: "api-gateway".into()
-            })
-            .is_err()
-        );
-        let two = |a: &str, b: &str| Op::Status {
-            units: vec![a.into(), b.into()],
-        };
+        assert_eq!(why, "the allow-list does not allow `restart` of sshd.service: expected `sshd.service: [restart]` under units");
+        assert!(list.check(&Op::Start { unit: "api-gateway".into() }).is_err());
+        let two = |a: &str, b: &str| Op::Status { units: vec![a.into(), b.into()] };
         list.check(&two("api-gateway", "worker@2.service")).unwrap();
-        assert!(
-            list.check(&two("api-gateway", "sshd")).is_err(),
-            "one listed unit does not carry another in"
-        );
+        assert!(list.check(&two("api-gateway", "sshd")).is_err(), "one listed unit does not carry another in");
         assert!(list.check(&Op::Resources { checks: BTreeSet::new() }).is_err());
     }
 
@@ -159,14 +139,9 @@ mod tests {
         let start = |unit: &str| list.check(&Op::Start { unit: unit.into() });
         start("worker@1.service").unwrap();
         start("worker@999.service").unwrap();
-        for bad in [
-            "worker@0.service",
-            "worker@01.service",
-            "worker@x.service",
-            "worker@1x.service",
-            "worker@1000.service",
-            "worker@.service",
-        ] {
+        for bad in
+            ["worker@0.service", "worker@01.service", "worker@x.service", "worker@1x.service", "worker@1000.service", "worker@.service"]
+        {
             assert!(start(bad).is_err(), "{bad}");
         }
     }

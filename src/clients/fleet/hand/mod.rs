@@ -108,17 +108,11 @@ impl HandResult {
         let (maybe_done, text) = (error.maybe_done(), error.to_string());
         match error {
             ReachError::Refused { why, .. } => Self::Refused { why },
-            ReachError::TimedOut { what, after, .. } => Self::TimedOut {
-                what,
-                after_ms: after.as_millis() as u64,
-                maybe_done,
-            },
+            ReachError::TimedOut { what, after, .. } => Self::TimedOut { what, after_ms: after.as_millis() as u64, maybe_done },
             ReachError::Failed { what, why, .. } => Self::Failed { what, why, maybe_done },
-            ReachError::Unreachable { .. } | ReachError::NotSupported { .. } | ReachError::Protocol { .. } => Self::Failed {
-                what: "the request".to_owned(),
-                why: text,
-                maybe_done,
-            },
+            ReachError::Unreachable { .. } | ReachError::NotSupported { .. } | ReachError::Protocol { .. } => {
+                Self::Failed { what: "the request".to_owned(), why: text, maybe_done }
+            }
         }
     }
 
@@ -127,26 +121,11 @@ impl HandResult {
         let place = host.to_owned();
         match self {
             Self::Done(answer) => Ok(answer),
-            Self::Refused { why } => Err(ReachError::Refused {
-                by: format!("the hand on {host}"),
-                why,
-            }),
-            Self::TimedOut {
-                what,
-                after_ms,
-                maybe_done,
-            } => Err(ReachError::TimedOut {
-                what,
-                place,
-                after: Duration::from_millis(after_ms),
-                maybe_done,
-            }),
-            Self::Failed { what, why, maybe_done } => Err(ReachError::Failed {
-                what,
-                place,
-                why,
-                maybe_done,
-            }),
+            Self::Refused { why } => Err(ReachError::Refused { by: format!("the hand on {host}"), why }),
+            Self::TimedOut { what, after_ms, maybe_done } => {
+                Err(ReachError::TimedOut { what, place, after: Duration::from_millis(after_ms), maybe_done })
+            }
+            Self::Failed { what, why, maybe_done } => Err(ReachError::Failed { what, place, why, maybe_done }),
         }
     }
 }

@@ -46,11 +46,7 @@ where
 }
 
 fn reply(request: String, result: HandResult) -> HandReply {
-    HandReply {
-        version: VERSION,
-        request,
-        result,
-    }
+    HandReply { version: VERSION, request, result }
 }
 
 async fn read(stdin: impl AsyncRead + Unpin) -> Result<HandRequest, String> {
@@ -65,10 +61,7 @@ async fn read(stdin: impl AsyncRead + Unpin) -> Result<HandRequest, String> {
     let request: HandRequest =
         serde_json::from_slice(&bytes).map_err(|e| format!("not a request of version {VERSION}: {e}; it began {}", excerpt(&bytes)))?;
     if request.version != VERSION {
-        return Err(format!(
-            "the request has version {}: expected {VERSION}, both ends need the same paramedic",
-            request.version
-        ));
+        return Err(format!("the request has version {}: expected {VERSION}, both ends need the same paramedic", request.version));
     }
     Ok(request)
 }

@@ -23,17 +23,11 @@ const MAX_DEPTH: usize = 32;
 
 /// Blocks. `now` is the clock of the machine that holds the files.
 pub fn clean(roots: &[PathBuf], paths: &[PathBuf], min_age_days: u32, now: Time) -> Cleaned {
-    let mut sweep = Sweep {
-        before: now.timestamp() - i64::from(min_age_days.max(MIN_AGE_DAYS)) * 86_400,
-        open: open_files(),
-        ..Sweep::default()
-    };
+    let mut sweep =
+        Sweep { before: now.timestamp() - i64::from(min_age_days.max(MIN_AGE_DAYS)) * 86_400, open: open_files(), ..Sweep::default() };
     for path in paths {
         if min_age_days < MIN_AGE_DAYS {
-            sweep.refuse(
-                path,
-                format!("files of {min_age_days} days are too young: expected min_age_days of at least {MIN_AGE_DAYS}"),
-            );
+            sweep.refuse(path, format!("files of {min_age_days} days are too young: expected min_age_days of at least {MIN_AGE_DAYS}"));
         } else if let Err(why) = sweep.path(roots, path) {
             sweep.refuse(path, why);
         }
@@ -138,10 +132,7 @@ impl Sweep {
         // A folder of a million links must not fill the report; that it goes on is said once.
         let (path, why) = match self.done.refused.len() {
             n if n < MAX_REFUSED => (path.to_string_lossy().into_owned(), why.into()),
-            MAX_REFUSED => (
-                "…".to_owned(),
-                format!("more than {MAX_REFUSED} were left alone; the rest is not listed"),
-            ),
+            MAX_REFUSED => ("…".to_owned(), format!("more than {MAX_REFUSED} were left alone; the rest is not listed")),
             _ => return,
         };
         self.done.refused.push(RefusedPath { path, why });
@@ -168,11 +159,7 @@ fn open_folder(path: &Path) -> Result<OwnedFd, String> {
     folder.ok_or_else(|| "expected an absolute path".to_owned())
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NONBLOCK);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// A folder right below another. The kernel's own rules keep bind mounts out too, where it knows them (5.6 and later).
 fn open_below(folder: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
@@ -195,10 +182,7 @@ fn below_error(e: Errno) -> String {
 fn open_files() -> HashSet<(u64, u64)> {
     let numbered = |entry: &std::fs::DirEntry| entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter(numbered);
-    let descriptors = processes
-        .filter_map(|process| std::fs::read_dir(process.path().join("fd")).ok())
-        .flatten()
-        .flatten();
+    let descriptors = processes.filter_map(|process| std::fs::read_dir(process.path().join("fd")).ok()).flatten().flatten();
     descriptors
         .filter_map(|fd| std::fs::metadata(fd.path()).ok())
         .filter(|file| file.is_file())

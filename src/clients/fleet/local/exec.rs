@@ -19,12 +19,7 @@ pub struct Output {
 /// `acts`: the program changes something, so that a time-out leaves its effect unknown.
 pub async fn run(argv: &[&str], keep: usize, limit: Duration, acts: bool) -> Result<Output, ReachError> {
     let what = argv.join(" ");
-    let failed = |why: String, maybe_done: bool| ReachError::Failed {
-        what: what.clone(),
-        place: HERE.to_owned(),
-        why,
-        maybe_done,
-    };
+    let failed = |why: String, maybe_done: bool| ReachError::Failed { what: what.clone(), place: HERE.to_owned(), why, maybe_done };
     let [program, arguments @ ..] = argv else {
         return Err(failed("no program given".to_owned(), false));
     };
@@ -46,19 +41,9 @@ pub async fn run(argv: &[&str], keep: usize, limit: Duration, acts: bool) -> Res
         Ok::<_, std::io::Error>((stdout?, stderr?.0, child.wait().await?))
     };
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok(((stdout, cut), stderr, status))) => Ok(Output {
-            code: status.code(),
-            stdout,
-            cut,
-            stderr,
-        }),
+        Ok(Ok(((stdout, cut), stderr, status))) => Ok(Output { code: status.code(), stdout, cut, stderr }),
         Ok(Err(e)) => Err(failed(e.to_string(), acts)),
-        Err(_) => Err(ReachError::TimedOut {
-            what: what.clone(),
-            place: HERE.to_owned(),
-            after: limit,
-            maybe_done: acts,
-        }),
+        Err(_) => Err(ReachError::TimedOut { what: what.clone(), place: HERE.to_owned(), after: limit, maybe_done: acts }),
     }
 }
 

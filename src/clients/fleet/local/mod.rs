@@ -26,17 +26,13 @@ pub async fn perform(op: &Op, roots: Vec<PathBuf>, now: Time, limits: &Limits) -
         Op::Start { unit } => systemd::act("start", &systemd::Unit::parse(unit)?, limits).await,
         Op::Resources { checks } => {
             let checks = checks.clone();
-            blocking("reading resources", limits.observe, false, move || resources::read(&checks))
-                .await
-                .map(Answer::Resources)
+            blocking("reading resources", limits.observe, false, move || resources::read(&checks)).await.map(Answer::Resources)
         }
         Op::Clean { paths, min_age_days } => {
             let (paths, days) = (paths.clone(), *min_age_days);
-            blocking("removing old files", limits.restart, true, move || {
-                Ok(clean::clean(&roots, &paths, days, now))
-            })
-            .await
-            .map(Answer::Cleaned)
+            blocking("removing old files", limits.restart, true, move || Ok(clean::clean(&roots, &paths, days, now)))
+                .await
+                .map(Answer::Cleaned)
         }
     }
 }
@@ -47,20 +43,10 @@ where
     T: Send + 'static,
     F: FnOnce() -> std::io::Result<T> + Send + 'static,
 {
-    let failed = |why: String| ReachError::Failed {
-        what: what.to_owned(),
-        place: HERE.to_owned(),
-        why,
-        maybe_done: acts,
-    };
+    let failed = |why: String| ReachError::Failed { what: what.to_owned(), place: HERE.to_owned(), why, maybe_done: acts };
     match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => done.map_err(|e| failed(e.to_string())),
         Ok(Err(join)) => Err(failed(join.to_string())),
-        Err(_) => Err(ReachError::TimedOut {
-            what: what.to_owned(),
-            place: HERE.to_owned(),
-            after: limit,
-            maybe_done: acts,
-        }),
+        Err(_) => Err(ReachError::TimedOut { what: what.to_owned(), place: HERE.to_owned(), after: limit, maybe_done: acts }),
     }
 }

@@ -19,9 +19,7 @@ pub fn read(checks: &BTreeSet<ResourceCheck>) -> Result<Resources> {
         memory: asked(ResourceCheck::Memory)
             .then(|| fs::read_to_string("/proc/meminfo").and_then(|text| parse_memory(&text)))
             .transpose()?,
-        disks: asked(ResourceCheck::Disk)
-            .then(|| fs::read_to_string("/proc/self/mounts").map(|text| disks(&text)))
-            .transpose()?,
+        disks: asked(ResourceCheck::Disk).then(|| fs::read_to_string("/proc/self/mounts").map(|text| disks(&text))).transpose()?,
     })
 }
 
@@ -31,9 +29,7 @@ fn cpu() -> Result<Cpu> {
     thread::sleep(SAMPLE);
     let after = ticks()?;
     let load = fs::read_to_string("/proc/loadavg")?;
-    let mut loads = load
-        .split_whitespace()
-        .map(|word| word.parse().map_err(|_| strange("/proc/loadavg", &load)));
+    let mut loads = load.split_whitespace().map(|word| word.parse().map_err(|_| strange("/proc/loadavg", &load)));
     let mut next = || loads.next().unwrap_or_else(|| Err(strange("/proc/loadavg", &load)));
     Ok(Cpu {
         load1: next()?,
@@ -46,14 +42,9 @@ fn cpu() -> Result<Cpu> {
 
 /// (busy, all) of the line `cpu  user nice system idle iowait irq softirq steal …`.
 fn parse_ticks(text: &str) -> Result<(u64, u64)> {
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("cpu "))
-        .ok_or_else(|| strange("/proc/stat", text))?;
+    let line = text.lines().find(|line| line.starts_with("cpu ")).ok_or_else(|| strange("/proc/stat", text))?;
     let numbers = line.split_whitespace().skip(1).take(8).map(str::parse::<u64>);
-    let numbers = numbers
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|_| strange("/proc/stat", line))?;
+    let numbers = numbers.collect::<std::result::Result<Vec<_>, _>>().map_err(|_| strange("/proc/stat", line))?;
     let [_, _, _, idle, waiting, ..] = numbers.as_slice() else {
         return Err(strange("/proc/stat", line));
     };
@@ -68,11 +59,7 @@ fn parse_memory(text: &str) -> Result<Memory> {
         kilobytes.map(|kb| kb * 1024).ok_or_else(|| strange("/proc/meminfo", name))
     };
     let (total, available) = (field("MemTotal")?, field("MemAvailable")?);
-    Ok(Memory {
-        total,
-        available,
-        used_percent: percent(total.saturating_sub(available), total),
-    })
+    Ok(Memory { total, available, used_percent: percent(total.saturating_sub(available), total) })
 }
 
 /// One entry a file system: a bind mount is not a second disk.
@@ -123,11 +110,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        (part as f64 * 1000.0 / whole as f64).round() / 10.0
-    }
+    if whole == 0 { 0.0 } else { (part as f64 * 1000.0 / whole as f64).round() / 10.0 }
 }
 
 fn strange(file: &str, seen: &str) -> Error {
@@ -145,10 +128,7 @@ mod tests {
         let (cpu, memory, disks) = (seen.cpu.unwrap(), seen.memory.unwrap(), seen.disks.unwrap());
         assert!(cpu.cores >= 1 && (0.0..=100.0).contains(&cpu.busy_percent), "{cpu:?}");
         assert!(memory.total > memory.available && memory.available > 0, "{memory:?}");
-        assert!(
-            disks.iter().any(|disk| disk.mount == "/" && disk.total > disk.available),
-            "{disks:?}"
-        );
+        assert!(disks.iter().any(|disk| disk.mount == "/" && disk.total > disk.available), "{disks:?}");
     }
 
     #[test]
@@ -161,10 +141,7 @@ mod tests {
     fn remote_and_virtual_mounts_are_left_out_and_names_unescaped() {
         let text = "proc /proc proc rw 0 0\n/dev/sdb1 /mnt/my\\040disk ext4 rw 0 0\nnas:/x /nas nfs4 rw 0 0\n/dev/sda1 / ext4 rw 0 0\n";
         let found = parse_mounts(text);
-        assert_eq!(
-            found,
-            [("/dev/sda1".into(), "/".into()), ("/dev/sdb1".into(), "/mnt/my disk".into())]
-        );
+        assert_eq!(found, [("/dev/sda1".into(), "/".into()), ("/dev/sdb1".into(), "/mnt/my disk".into())]);
     }
 
     #[test]

@@ -55,10 +55,7 @@ impl fmt::Display for Unit {
 
 pub fn parse_units(units: &[String]) -> Result<Vec<Unit>, ReachError> {
     if units.is_empty() || units.len() > 64 {
-        return Err(ReachError::Refused {
-            by: HERE.to_owned(),
-            why: format!("{} units asked for: expected 1 to 64", units.len()),
-        });
+        return Err(ReachError::Refused { by: HERE.to_owned(), why: format!("{} units asked for: expected 1 to 64", units.len()) });
     }
     units.iter().map(|unit| Unit::parse(unit)).collect()
 }
@@ -108,9 +105,7 @@ fn merge(marked: Vec<String>, all: Vec<String>, lines: u32, level: LogLevel) -> 
     // Words of the unit's or host's name are not the message's.
     let message = |line: &str| line.split_once(": ").map_or(line, |(_, message)| message).to_owned();
     let older = marked.into_iter().filter(|line| !known.contains(line));
-    let recent = all
-        .into_iter()
-        .filter(|line| wanted.contains(line) || log_text::fits(&message(line), level));
+    let recent = all.into_iter().filter(|line| wanted.contains(line) || log_text::fits(&message(line), level));
     let mut merged: Vec<_> = older.chain(recent).collect();
     merged.drain(..merged.len().saturating_sub(lines as usize));
     merged
@@ -119,13 +114,7 @@ fn merge(marked: Vec<String>, all: Vec<String>, lines: u32, level: LogLevel) -> 
 /// `restart` or `start`; returns when systemd's job has ended.
 pub async fn act(verb: &str, unit: &Unit, limits: &Limits) -> Result<Answer, ReachError> {
     let before = status_of(unit, limits).await?;
-    let out = exec::run(
-        &[SYSTEMCTL, "--no-ask-password", verb, "--", unit.as_str()],
-        4 * 1024,
-        limits.restart,
-        true,
-    )
-    .await?;
+    let out = exec::run(&[SYSTEMCTL, "--no-ask-password", verb, "--", unit.as_str()], 4 * 1024, limits.restart, true).await?;
     if out.code != Some(0) {
         // Exit 5 is "unit not loaded": surely nothing was done.
         return Err(failed(&format!("systemctl {verb} {unit}"), &out.stderr, out.code != Some(5)));
@@ -140,12 +129,7 @@ async fn status_of(unit: &Unit, limits: &Limits) -> Result<InstanceStatus, Reach
 }
 
 fn failed(what: &str, stderr: &[u8], maybe_done: bool) -> ReachError {
-    ReachError::Failed {
-        what: what.to_owned(),
-        place: HERE.to_owned(),
-        why: excerpt(stderr),
-        maybe_done,
-    }
+    ReachError::Failed { what: what.to_owned(), place: HERE.to_owned(), why: excerpt(stderr), maybe_done }
 }
 
 /// `systemctl show` of several units: blocks of `Key=Value`, an empty line between.
@@ -176,10 +160,7 @@ fn parse_block(block: &str, unit: &Unit) -> Result<InstanceStatus, ReachError> {
         state: format!("{active}/{}", value("SubState")?),
         since: since.filter(|_| serves),
         pid: values.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0),
-        detail: format!(
-            "{load}, result {}, restarts by systemd {restarts}",
-            values.get("Result").copied().unwrap_or("unknown")
-        ),
+        detail: format!("{load}, result {}, restarts by systemd {restarts}", values.get("Result").copied().unwrap_or("unknown")),
     })
 }
 
@@ -194,11 +175,7 @@ fn parse_time(text: &str) -> Result<Option<Time>, ReachError> {
 }
 
 fn unexpected(why: &str) -> ReachError {
-    ReachError::Protocol {
-        place: format!("systemctl of {HERE}"),
-        why: format!("it said {why}"),
-        maybe_done: false,
-    }
+    ReachError::Protocol { place: format!("systemctl of {HERE}"), why: format!("it said {why}"), maybe_done: false }
 }
 
 #[cfg(test)]
@@ -232,12 +209,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_answer_is_an_error() {
-        for text in [
-            "",
-            "Failed to connect to bus\n",
-            "LoadState=loaded\n",
-            &TWO.replace("08:15:02 UTC", "morning"),
-        ] {
+        for text in ["", "Failed to connect to bus\n", "LoadState=loaded\n", &TWO.replace("08:15:02 UTC", "morning")] {
             let count = if text.contains("worker") { vec!["a", "b"] } else { vec!["a"] };
             let error = parse_show(text, &units(&count)).unwrap_err();
             assert!(matches!(error, ReachError::Protocol { .. }), "{error}");
@@ -248,12 +220,7 @@ mod tests {
     fn a_line_is_an_error_if_the_journal_or_its_own_text_says_so() {
         let line = |n: u32, text: &str| format!("2026-11-19T08:15:0{n}+0000 web-1 error-api[412]: {text}");
         let marked = vec![line(1, "systemd: main process exited"), line(4, "marked by the journal")];
-        let all = vec![
-            line(2, "INFO fine"),
-            line(3, "ERROR on stdout"),
-            line(4, "marked by the journal"),
-            line(5, "INFO still fine"),
-        ];
+        let all = vec![line(2, "INFO fine"), line(3, "ERROR on stdout"), line(4, "marked by the journal"), line(5, "INFO still fine")];
         let merged = merge(marked.clone(), all.clone(), 10, LogLevel::Error);
         assert_eq!(merged, [&marked[0], &all[1], &all[2]].map(String::clone));
         assert_eq!(merge(marked, all.clone(), 1, LogLevel::Error), [all[2].clone()]);
