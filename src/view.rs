@@ -86,7 +86,7 @@ fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> In
         opened_at: incident.opened_at,
         updated_at: incident.updated_at,
         closed_at: incident.closed_at,
-        outcome: incident.outcome.clone().or_else(|| incident.escalated.clone()),
+        outcome: incident.outcome.clone().or_else(|| incident.escalated.as_ref().map(|handover| handover.why.clone())),
         actions: incident.steps.iter().map(action).collect(),
         transcript: entries.iter().map(|recorded| Line { text: recorded.entry.to_string(), recorded: recorded.clone() }).collect(),
         alerts: incident.alerts.into_values().collect(),

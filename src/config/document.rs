@@ -60,6 +60,8 @@ enum Node {
 pub struct Document {
     path: PathBuf,
     root: Spot,
+    /// Values from the environment or from secret files: never shown in a complaint.
+    hidden: Vec<String>,
 }
 
 impl Document {
@@ -72,10 +74,10 @@ impl Document {
             }
         };
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return Some(Self { path: path.to_owned(), root: Spot { line: 1, node: Node::Map(Vec::new()) } });
+            return Some(Self { path: path.to_owned(), root: Spot { line: 1, node: Node::Map(Vec::new()) }, hidden: Vec::new() });
         }
         match serde_saphyr::from_str::<Spanned<Node>>(&text) {
-            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root) }),
+            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new() }),
             Err(e) => {
                 let line = e.location().map(|location| location.line());
                 let message = e.to_string().lines().next().unwrap_or("not YAML").to_owned();
@@ -85,24 +87,23 @@ impl Document {
         }
     }
 
-    /// Reads the whole document as `T`. On an error the value it is about is put aside and reading goes on, so that one look
-    /// finds all errors.
-    pub fn read<T: DeserializeOwned>(&self, complaints: &mut Vec<Complaint>) -> Option<T> {
-        let mut value = self.root.value();
+    /// Reads the whole document as `T`. On an error the value it is about is put aside (here too, so that lines stay right)
+    /// and reading goes on: one look finds all errors. What could be read comes back for further checks even so; whether it
+    /// may be used, the complaints tell.
+    pub fn read<T: DeserializeOwned>(&mut self, complaints: &mut Vec<Complaint>) -> Option<T> {
         let mut aside: BTreeSet<String> = BTreeSet::new();
         for _ in 0..MOST {
-            let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
-                Ok(read) => return aside.is_empty().then_some(read),
+            let error = match serde_path_to_error::deserialize::<_, T>(self.root.value()) {
+                Ok(read) => return Some(read),
                 Err(error) => error,
             };
             let message = error.inner().to_string();
             let path = blamed(&error.path().to_string(), &message);
-            let follows = quoted(&message, "missing field").is_some_and(|field| aside.contains(&join(&path, &field)));
-            if !follows {
+            if !follows(&path, &message, &aside) {
                 complaints.push(self.complaint(&path, &message));
             }
             aside.insert(path.clone());
-            if !remove(&mut value, &path) {
+            if !self.root.remove(&segments(&path)) {
                 return None;
             }
         }
@@ -120,7 +121,17 @@ impl Document {
         }
     }
 
+    /// Never shows this value in a complaint.
+    pub fn hide(&mut self, value: &str) {
+        if !value.is_empty() {
+            self.hidden.push(value.to_owned());
+        }
+    }
+
     pub fn complaint(&self, path: &str, message: &str) -> Complaint {
+        let secret = path.rsplit('.').next().is_some_and(super::secrets::is_secret) && message.starts_with("invalid type");
+        let message = if secret { "expected a text in quotes" } else { message };
+        let message = &self.hidden.iter().fold(message.to_owned(), |shown, value| shown.replace(value, "(hidden)"));
         let message = if path.is_empty() || path == "." { message.to_owned() } else { format!("{path}: {message}") };
         Complaint { file: self.path.clone(), line: Some(self.root.line_of(path)), message }
     }
@@ -141,7 +152,7 @@ impl Document {
     pub fn each_file_key(&mut self, is_secret: &dyn Fn(&str) -> bool, complaints: &mut Vec<Complaint>) {
         let folder = self.path.parent().map(Path::to_owned).unwrap_or_default();
         let mut problems = Vec::new();
-        self.root.each_file_key(String::new(), &folder, is_secret, &mut problems);
+        self.root.each_file_key(String::new(), &folder, is_secret, &mut self.hidden, &mut problems);
         complaints.extend(problems.iter().map(|problem: &Problem| self.complaint(&problem.path, &problem.message)));
     }
 }
@@ -178,27 +189,10 @@ fn segments(path: &str) -> Vec<String> {
     path.replace('[', ".").replace(']', "").split('.').filter(|part| !part.is_empty() && *part != "?").map(str::to_owned).collect()
 }
 
-/// Takes a value out; a list keeps its length, so that later paths still fit.
-fn remove(value: &mut Value, path: &str) -> bool {
-    let parts = segments(path);
-    let Some((last, parents)) = parts.split_last() else { return false };
-    let mut at = value;
-    for part in parents {
-        let next = match at {
-            Value::Object(fields) => fields.get_mut(part),
-            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
-            _ => None,
-        };
-        match next {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    match at {
-        Value::Object(fields) => fields.remove(last).is_some(),
-        Value::Array(items) => last.parse::<usize>().ok().filter(|index| *index < items.len()).map(|index| items.remove(index)).is_some(),
-        _ => false,
-    }
+/// Is this error only there because of what was put aside below it?
+fn follows(path: &str, message: &str, aside: &BTreeSet<String>) -> bool {
+    let missing = quoted(message, "missing field").is_some_and(|field| aside.contains(&join(path, &field)));
+    missing || aside.iter().any(|below| below.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])))
 }
 
 impl Spot {
@@ -208,6 +202,25 @@ impl Spot {
             Node::List(items) => Value::Array(items.iter().map(Self::value).collect()),
             Node::Map(fields) => Value::Object(fields.iter().map(|(key, spot)| (key.clone(), spot.value())).collect::<Map<_, _>>()),
         }
+    }
+
+    /// Takes a value out.
+    fn remove(&mut self, path: &[String]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return false };
+        let index = match &self.node {
+            Node::Map(fields) => fields.iter().position(|(key, _)| key == first),
+            Node::List(items) => first.parse::<usize>().ok().filter(|index| *index < items.len()),
+            Node::Scalar(_) => None,
+        };
+        let Some(index) = index else { return false };
+        match &mut self.node {
+            Node::Map(fields) if rest.is_empty() => drop(fields.remove(index)),
+            Node::List(items) if rest.is_empty() => drop(items.remove(index)),
+            Node::Map(fields) => return fields[index].1.remove(rest),
+            Node::List(items) => return items[index].remove(rest),
+            Node::Scalar(_) => return false,
+        }
+        true
     }
 
     /// The line of the deepest part of the path that is there.
@@ -268,19 +281,27 @@ impl Spot {
         }
     }
 
-    fn each_file_key(&mut self, path: String, folder: &Path, is_secret: &dyn Fn(&str) -> bool, problems: &mut Vec<Problem>) {
+    fn each_file_key(
+        &mut self,
+        path: String,
+        folder: &Path,
+        is_secret: &dyn Fn(&str) -> bool,
+        hidden: &mut Vec<String>,
+        problems: &mut Vec<Problem>,
+    ) {
         let Node::Map(fields) = &mut self.node else { return };
         for (key, spot) in fields {
             let secret = key.strip_suffix("_file").filter(|name| is_secret(name)).map(str::to_owned);
             match (secret, &spot.node) {
                 (Some(name), Node::Scalar(Value::String(file))) => match std::fs::read_to_string(folder.join(file)) {
                     Ok(text) => {
+                        hidden.push(text.trim().to_owned());
                         spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
                         *key = name;
                     }
                     Err(e) => problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display()))),
                 },
-                _ => spot.each_file_key(join(&path, key), folder, is_secret, problems),
+                _ => spot.each_file_key(join(&path, key), folder, is_secret, hidden, problems),
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::safety::Limits;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,9 @@ impl Overrides {
         for (path, value) in over {
             if let Some(value) = value {
                 document.set(path, value);
+                if path == ["llm", "api_key"] {
+                    document.hide(value);
+                }
             }
         }
     }
@@ -85,7 +89,7 @@ pub struct MainFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    #[serde(default = "listen")]
+    #[serde(default = "listen", deserialize_with = "address")]
     pub listen: SocketAddr,
     #[serde(default)]
     pub webhook_token: Option<secrecy::SecretString>,
@@ -122,6 +126,11 @@ pub struct ApprovalKeys {
 #[serde(deny_unknown_fields)]
 pub struct Peer {
     pub url: String,
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is not an address: expected IP:PORT, such as 127.0.0.1:9911")))
 }
 
 fn listen() -> SocketAddr {
@@ -203,6 +212,12 @@ pub fn read(
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
         complain(&format!("limits.{name}"), format!("bounds may be tightened, never loosened: expected at most {most}"));
+    }
+    if file.server.webhook_token.as_ref().is_some_and(|token| token.expose_secret().trim().is_empty()) {
+        complain("server.webhook_token", "is empty: expected a secret, or no such key".into());
+    }
+    if file.llm.as_ref().is_some_and(|llm| !(1..=200).contains(&llm.timeout_seconds)) {
+        complain("llm.timeout_seconds", "expected 1 to 200".into());
     }
     if !(1..=25).contains(&file.planner.steps) {
         complain("planner.steps", "expected 1 to 25".into());

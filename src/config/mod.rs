@@ -109,7 +109,7 @@ pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), V
 /// Any other YAML file with the same care: every error at once, with its line.
 pub fn read_file<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Vec<Complaint>> {
     let mut complaints = Vec::new();
-    let read = Document::open(path, &mut complaints).and_then(|document| document.read(&mut complaints));
+    let read = Document::open(path, &mut complaints).and_then(|mut document| document.read(&mut complaints));
     read.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
@@ -136,7 +136,7 @@ fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<St
 }
 
 fn read_rules(path: &Path, runbooks: &BTreeMap<String, Runbook>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
-    let document = Document::open(path, complaints)?;
+    let mut document = Document::open(path, complaints)?;
     let file: RulesFile = document.read(complaints)?;
     let known: BTreeSet<String> = runbooks.keys().cloned().collect();
     document.check(Rules::build(file, &known), complaints)
@@ -169,7 +169,7 @@ fn read_runbooks(folder: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<Str
     paths.sort();
     for path in paths {
         let before = complaints.len();
-        let Some(document) = Document::open(&path, complaints) else { continue };
+        let Some(mut document) = Document::open(&path, complaints) else { continue };
         let Some(file) = document.read::<RunbookFile>(complaints) else { continue };
         let Some(runbook) = document.check(Runbook::build(file, &shapes), complaints) else { continue };
         let name = runbook.name().to_owned();

@@ -9,12 +9,19 @@ const SECRETS: [&str; 8] = ["webhook_token", "api_key", "bot_token", "signing_se
 impl Document {
     /// Replaces `${VAR}` in every text, then reads the `KEY_file`s. `$$` stands for a dollar.
     pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) {
-        self.each_text(&mut |_, text| expand(text, environment), complaints);
-        self.each_file_key(&|key| SECRETS.contains(&key), complaints);
+        let mut shown = Vec::new();
+        let mut remember = |name: &str| environment(name).inspect(|value| shown.push(value.clone()));
+        self.each_text(&mut |_, text| expand(text, &mut remember), complaints);
+        shown.iter().for_each(|value| self.hide(value));
+        self.each_file_key(&is_secret, complaints);
     }
 }
 
-fn expand(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
+pub fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
+fn expand(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Result<Option<String>, String> {
     if !text.contains('$') {
         return Ok(None);
     }
@@ -47,9 +54,9 @@ mod tests {
 
     #[test]
     fn a_variable_is_replaced_and_an_absent_one_is_named() {
-        assert_eq!(expand("Bearer ${TOKEN}!", &environment).unwrap().unwrap(), "Bearer s3cret!");
-        assert_eq!(expand("$$5 and a$b", &environment).unwrap().unwrap(), "$5 and a$b");
-        assert!(expand("${NOPE}", &environment).unwrap_err().contains("NOPE"));
-        assert_eq!(expand("plain", &environment).unwrap(), None);
+        assert_eq!(expand("Bearer ${TOKEN}!", &mut environment).unwrap().unwrap(), "Bearer s3cret!");
+        assert_eq!(expand("$$5 and a$b", &mut environment).unwrap().unwrap(), "$5 and a$b");
+        assert!(expand("${NOPE}", &mut environment).unwrap_err().contains("NOPE"));
+        assert_eq!(expand("plain", &mut environment).unwrap(), None);
     }
 }

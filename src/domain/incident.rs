@@ -72,6 +72,8 @@ pub struct Run {
     pub planner: PlannerKind,
     /// Runbook steps whose `when` did not hold.
     pub skipped: BTreeSet<String>,
+    /// Moved on by the time humans took to decide: a run is not late because nobody answered.
+    pub started_at: Time,
     /// Index into `Incident::steps` of its first step.
     pub first_step: usize,
     /// Index into `Incident::thoughts` of its first thought.
@@ -135,6 +137,7 @@ pub struct Thought {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     pub approval: ApprovalId,
+    pub asked_at: Time,
     pub expires_at: Time,
     pub granted: Option<Principal>,
 }
@@ -154,6 +157,15 @@ pub struct Verifying {
     /// None until first seen.
     pub independent: Option<bool>,
     pub alert: Option<bool>,
+}
+
+/// When and why a human was given the incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    pub why: String,
+    pub at: Time,
+    /// The alert was firing then: its end ends the incident. Otherwise only a human can.
+    pub firing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +198,7 @@ pub struct Incident {
     /// Put off until another incident is done with the same thing.
     pub waiting: bool,
     pub verifying: Option<Verifying>,
-    pub escalated: Option<String>,
+    pub escalated: Option<Handover>,
     /// What the last run, or the last planner's failure, had to say.
     pub finding: Option<String>,
     pub outcome: Option<String>,
@@ -282,7 +294,7 @@ impl Incident {
                     alert.ends_at = Some(recorded.at);
                 }
             }
-            Entry::RunStarted { run, planner, .. } => self.start_run(*run, *planner),
+            Entry::RunStarted { run, planner, .. } => self.start_run(*run, *planner, recorded.at),
             Entry::Skipped { step, .. } => {
                 let Some(run) = self.run.as_mut() else {
                     return Err(self.illegal(seq, "skipped outside a run"));
@@ -301,7 +313,7 @@ impl Incident {
                 if self.pending.is_some() || self.in_flight.is_some() {
                     return Err(self.illegal(seq, "asked while another action is open"));
                 }
-                self.pending = Some(Pending { approval: *approval, expires_at: *expires_at, granted: None });
+                self.pending = Some(Pending { approval: *approval, asked_at: recorded.at, expires_at: *expires_at, granted: None });
                 self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
                 self.go(State::AwaitingApproval);
             }
@@ -309,9 +321,9 @@ impl Incident {
                 Some(pending) => pending.granted = Some(by.clone()),
                 None => return Err(self.illegal(seq, "granted, but nothing was asked")),
             },
-            Entry::Refused { by, .. } => self.end_question(seq, StepEnd::RefusedBy(by.clone()))?,
-            Entry::Expired { .. } => self.end_question(seq, StepEnd::Expired)?,
-            Entry::Void { why, .. } => self.end_question(seq, StepEnd::Void(why.clone()))?,
+            Entry::Refused { by, .. } => self.end_question(recorded, StepEnd::RefusedBy(by.clone()))?,
+            Entry::Expired { .. } => self.end_question(recorded, StepEnd::Expired)?,
+            Entry::Void { why, .. } => self.end_question(recorded, StepEnd::Void(why.clone()))?,
             Entry::Started { proposal, planner, action, opinions, approval, .. } => {
                 self.start_action(recorded, proposal, *planner, action, opinions, *approval)?
             }
@@ -335,7 +347,8 @@ impl Incident {
             Entry::Resolved { summary } => self.end(State::Resolved, summary, recorded.at),
             Entry::Closed { outcome } => self.end(State::Closed, outcome, recorded.at),
             Entry::Escalated { why } => {
-                self.escalated = Some(why.clone());
+                let firing = self.still_firing();
+                self.escalated = Some(Handover { why: why.clone(), at: recorded.at, firing });
                 self.verifying = None;
                 self.state = State::Escalated;
             }
@@ -354,9 +367,10 @@ impl Incident {
         }
     }
 
-    fn start_run(&mut self, number: u32, planner: PlannerKind) {
+    fn start_run(&mut self, number: u32, planner: PlannerKind, at: Time) {
         let (first_step, first_thought) = (self.steps.len(), self.thoughts.len());
-        self.run = Some(Run { number, planner, skipped: BTreeSet::new(), first_step, first_thought, over: false, failed: false });
+        self.run =
+            Some(Run { number, planner, started_at: at, skipped: BTreeSet::new(), first_step, first_thought, over: false, failed: false });
         self.queue.clear();
         self.verifying = None;
         self.go(State::Diagnosing);
@@ -415,7 +429,9 @@ impl Incident {
             (_, Some(_)) => return Err(self.illegal(recorded.seq, "started under an approval that was not asked")),
             (_, None) => self.push_step(recorded.seq, proposal, planner, Some(action), None, opinions, StepEnd::Started),
         }
-        self.pending = None;
+        if let Some(pending) = self.pending.take() {
+            self.excuse(recorded.at - pending.asked_at);
+        }
         self.waiting = false;
         self.in_flight = Some(InFlight { action: action.clone(), started_at: recorded.at });
         if action.effect.changes_something() {
@@ -434,13 +450,21 @@ impl Incident {
         Ok(())
     }
 
-    fn end_question(&mut self, seq: Seq, end: StepEnd) -> Result<(), FoldError> {
-        if self.pending.take().is_none() {
-            return Err(self.illegal(seq, "decided, but nothing was asked"));
-        }
+    fn end_question(&mut self, recorded: &Recorded, end: StepEnd) -> Result<(), FoldError> {
+        let Some(pending) = self.pending.take() else {
+            return Err(self.illegal(recorded.seq, "decided, but nothing was asked"));
+        };
+        self.excuse(recorded.at - pending.asked_at);
         self.end_last_step(end);
         self.go(State::Diagnosing);
         Ok(())
+    }
+
+    /// Waiting for a human does not count against the run.
+    fn excuse(&mut self, waited: chrono::Duration) {
+        if let Some(run) = self.run.as_mut() {
+            run.started_at += waited;
+        }
     }
 
     fn end_last_step(&mut self, end: StepEnd) {

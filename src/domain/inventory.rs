@@ -1,11 +1,12 @@
 //! The inventory: which services and hosts there are and how each is reached. Planners name services, never commands or
 //! addresses; what is not listed here is never acted upon.
 
+use super::action::{Action, Effect};
 use super::level::Mode;
 use super::problem::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::PathBuf};
+use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::Path, path::PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a name: expected 1 to 128 letters, digits, `.`, `_`, `-`, `@`, the first a letter or digit")]
@@ -262,6 +263,28 @@ impl Inventory {
         self.services.values()
     }
 
+    /// Every service an action would change: those it names, and those whose logs it would clean.
+    pub fn touched(&self, action: &Action) -> BTreeSet<&ServiceName> {
+        let named = match &action.effect {
+            Effect::Restart { services } => services.iter().collect(),
+            Effect::Scale { service, .. } => vec![service],
+            Effect::Clean { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
+        };
+        let cleaned = self.services().filter(|service| cleans(action, service)).map(|service| &service.name);
+        let known =
+            named.into_iter().chain(&action.target.service).filter_map(|name| self.services.get_key_value(name).map(|(name, _)| name));
+        known.chain(cleaned).collect()
+    }
+
+    /// Every host an action would change something on.
+    pub fn hosts_of(&self, action: &Action) -> BTreeSet<HostName> {
+        match (&action.target.host, &action.effect) {
+            (_, Effect::Observe | Effect::Talk | Effect::Question) => BTreeSet::new(),
+            (Some(host), _) => BTreeSet::from([host.clone()]),
+            (None, _) => self.touched(action).into_iter().filter_map(|name| self.service(name)).flat_map(|s| s.hosts.clone()).collect(),
+        }
+    }
+
     /// The service and what it declares to depend on, its pool and its consumers; one step, not transitively.
     pub fn reach_of(&self, name: &ServiceName) -> BTreeSet<&ServiceName> {
         let Some(service) = self.service(name) else {
@@ -271,13 +294,20 @@ impl Inventory {
     }
 }
 
+/// Would the action remove files below one of the service's log roots?
+fn cleans(action: &Action, service: &Service) -> bool {
+    let Effect::Clean { paths, .. } = &action.effect else { return false };
+    let here = action.target.host.as_ref().is_some_and(|host| service.hosts.contains(host));
+    here && paths.iter().any(|path| service.log_roots.iter().any(|root| root.starts_with(path) || Path::new(path).starts_with(root)))
+}
+
 /// Never cleaned, whatever a configuration says: the boundary table's list and their like.
 const PROTECTED: [&str; 11] = ["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys"];
 
 /// Is this path, or what it lies below, protected? `/` protects itself only; so do the bare `/var`, `/home` and `/root`.
-pub fn protected_path(path: &std::path::Path) -> bool {
+pub fn protected_path(path: &Path) -> bool {
     let bare = ["/", "/var", "/home", "/root", "/opt", "/srv", "/tmp", "/mnt", "/var/lib"];
-    bare.iter().any(|p| path == std::path::Path::new(p)) || PROTECTED[1..].iter().any(|p| path.starts_with(p))
+    bare.iter().any(|p| path == Path::new(p)) || PROTECTED[1..].iter().any(|p| path.starts_with(p))
 }
 
 fn check_roots(roots: &[PathBuf], at: &str, problems: &mut Vec<Problem>) {

@@ -18,7 +18,7 @@ pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
 pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via};
 pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use ids::{ApprovalId, IncidentId, Seq};
-pub use incident::{FoldError, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
+pub use incident::{FoldError, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
 pub use inventory::{Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path};
 pub use level::{Level, Mode};
 pub use notice::{Channel, Notice};

@@ -1,7 +1,9 @@
 //! Approvals from both ends: the door where a human decides, and the step that acts on the decision.
 
 use super::{Engine, step::EngineError};
-use crate::domain::{Approval, ApprovalId, ApprovalState, Decision, Effect, Entry, Incident, Outcome, Pending, Principal, Proposal};
+use crate::domain::{
+    Approval, ApprovalId, ApprovalState, Decision, Effect, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict,
+};
 use crate::safety::Ruling;
 use crate::store::{Claim, Commit, DecideError, Wake};
 use crate::tools;
@@ -23,8 +25,14 @@ impl Engine {
             return self.append(claim, incident, vec![Entry::Void { approval: pending.approval, why: "its row is gone".into() }]).await;
         };
         let now = self.now();
+        let undecided = matches!(approval.state, ApprovalState::Asked | ApprovalState::Granted { .. });
+        if let Some(why) = pointless(incident, &approval).filter(|_| undecided) {
+            return self.void(claim, incident, approval, why).await;
+        }
         match &approval.state {
-            ApprovalState::Asked | ApprovalState::Granted { .. } if !incident.still_firing() => self.void(claim, incident, approval).await,
+            ApprovalState::Granted { .. } if now > approval.expires_at + self.parts.settings.verify_within => {
+                self.give_up(claim, incident, approval).await
+            }
             ApprovalState::Asked if now < approval.expires_at => Ok(Wake::At(approval.expires_at)),
             ApprovalState::Asked => self.expire(claim, incident, approval).await,
             ApprovalState::Granted { by, .. } => self.granted(claim, incident, &pending, approval.clone(), by.clone()).await,
@@ -41,10 +49,22 @@ impl Engine {
         }
     }
 
-    async fn void(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
-        let (id, from, why) = (approval.id, approval.state.word(), "the alert resolved before it was used");
+    async fn void(&self, claim: &Claim, incident: &mut Incident, approval: Approval, why: &str) -> Result<Wake, EngineError> {
+        let (id, from) = (approval.id, approval.state.word());
         let voided = approval.void(why, self.now()).map_err(|_| fenced(incident))?;
         let entries = vec![Entry::Void { approval: id, why: why.into() }];
+        self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
+        Ok(Wake::Now)
+    }
+
+    /// Granted, and still waiting for another incident to let go of the thing: a human hears of it, and the locks are freed.
+    async fn give_up(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
+        let (id, from, why) = (approval.id, approval.state.word(), "granted, but it could not be begun in time");
+        let voided = approval.void(why, self.now()).map_err(|_| fenced(incident))?;
+        let mut entries = vec![Entry::Void { approval: id, why: why.into() }];
+        if incident.escalated.is_none() {
+            entries.push(Entry::Escalated { why: format!("{id} was {why}") });
+        }
         self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
         Ok(Wake::Now)
     }
@@ -88,19 +108,12 @@ impl Engine {
         proposal: Proposal,
         approval: Approval,
     ) -> Result<Wake, EngineError> {
-        let Some(tool) = tools::find(&approval.action.tool) else { return Err(fenced(incident)) };
+        let Some(tool) = tools::find(&approval.action.tool) else {
+            return self.void(claim, incident, approval, "granted, but the tool is not there any more").await;
+        };
         match self.judge(incident, approval.action.clone(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
-            Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => {
-                let reasons: Vec<String> =
-                    opinions.into_iter().filter(|o| o.verdict > crate::domain::Verdict::Allow).map(|o| o.reason).collect();
-                let why = format!("granted, but no longer allowed: {}", reasons.join("; "));
-                let (id, from) = (approval.id, approval.state.word());
-                let voided = approval.void(&why, self.now()).map_err(|_| fenced(incident))?;
-                let entries = vec![Entry::Void { approval: id, why }];
-                self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
-                Ok(Wake::Now)
-            }
+            Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => self.void(claim, incident, approval, &no_longer(opinions)).await,
         }
     }
 
@@ -115,14 +128,14 @@ impl Engine {
             Ruling::Allowed(permit, opinions) => {
                 let action = permit.action().clone();
                 let planner = super::gate::planner_of(incident);
-                let verdict = crate::domain::Verdict::Confirm;
+                let verdict = Verdict::Confirm;
                 let started = Entry::Started { proposal, planner, action, verdict, opinions, approval: permit.approval() };
                 let spent = approval.spend(self.now()).map_err(|_| fenced(incident))?;
                 self.commit(claim, incident, Commit { entries: vec![started], moved: Some((spent, "granted")), ..Commit::default() })
                     .await?;
                 self.finish_question(claim, incident).await
             }
-            Ruling::Confirm(..) | Ruling::Denied(..) => Err(fenced(incident)),
+            Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => self.void(claim, incident, approval, &no_longer(opinions)).await,
         }
     }
 
@@ -138,6 +151,20 @@ impl Engine {
         let outcome = Outcome::ok(format!("answered yes by {by}"), json!({ "answer": "approved", "by": by }));
         self.append(claim, incident, vec![Entry::Finished { outcome }]).await
     }
+}
+
+/// Why nobody needs to decide this any more.
+fn pointless(incident: &Incident, approval: &Approval) -> Option<&'static str> {
+    if !incident.still_firing() {
+        return Some("the alert resolved before it was used");
+    }
+    let acts = approval.action.effect.changes_something();
+    (acts && incident.escalated.is_some()).then_some("the incident was escalated: a human owns it")
+}
+
+fn no_longer(opinions: Vec<Opinion>) -> String {
+    let reasons: Vec<String> = opinions.into_iter().filter(|o| o.verdict > Verdict::Allow).map(|o| o.reason).collect();
+    format!("granted, but no longer allowed: {}", reasons.join("; "))
 }
 
 fn fenced(incident: &Incident) -> EngineError {

@@ -2,7 +2,8 @@
 
 use super::{Engine, step::EngineError};
 use crate::domain::{
-    Action, Approval, ApprovalState, Effect, Entry, Incident, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
+    Action, Approval, ApprovalState, Effect, Entry, Incident, Inventory, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time,
+    Verdict,
 };
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Ruling, Situation, Usage};
@@ -61,9 +62,9 @@ impl Engine {
     pub(super) async fn judge(&self, incident: &Incident, action: Action, approval: Option<&Approval>) -> Ruling {
         let now = self.now();
         let usage = self.usage(incident, &action, now).await;
-        let service = action.target.service.as_ref().or(incident.target.service.as_ref());
-        let by_service = service.and_then(|name| self.parts.inventory.service(name)).and_then(|service| service.mode);
-        let mode: Mode = [Some(self.parts.settings.mode), by_service, incident.mode].into_iter().flatten().max().unwrap_or(Mode::Disabled);
+        let touched = self.parts.inventory.touched(&action).into_iter().chain(incident.target.service.as_ref());
+        let by_service = touched.filter_map(|name| self.parts.inventory.service(name)?.mode).max();
+        let mode: Mode = [by_service, incident.mode].into_iter().flatten().fold(self.parts.settings.mode, Mode::max);
         let situation = Situation {
             now,
             incident: incident.id,
@@ -102,8 +103,18 @@ impl Engine {
         }
         usage.actions = read(store.actions_of(incident.id).await);
         usage.hosts = read(store.hosts_held(incident.id).await);
-        usage.degraded = read(store.degraded_services(now - chrono::Duration::minutes(10)).await);
+        usage.degraded = read(self.degraded(incident, now).await);
         usage
+    }
+
+    /// How many services are degraded at once; while a storm is open, more than any limit.
+    async fn degraded(&self, incident: &Incident, now: Time) -> Result<u32, StoreError> {
+        if self.parts.store.open_incident(super::raise::STORM).await?.is_some() {
+            return Ok(u32::MAX);
+        }
+        let own = incident.target.service.as_ref();
+        let others = self.parts.store.degraded_services(now - chrono::Duration::minutes(10), own).await?;
+        Ok(others + u32::from(own.is_some()))
     }
 
     async fn deny(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
@@ -166,7 +177,12 @@ impl Engine {
             opinions,
             approval: permit.approval(),
         };
-        let mut commit = Commit { entries: vec![started], budget: budget(&action), hold: holds(incident, &action), ..Commit::default() };
+        let mut commit = Commit {
+            entries: vec![started],
+            budget: budget(&action),
+            hold: holds(incident, &action, &self.parts.inventory),
+            ..Commit::default()
+        };
         if let Some(approval) = approval {
             commit.moved = Some((approval.spend(self.now()).map_err(|e| illegal(incident, &e))?, "granted"));
         }
@@ -263,7 +279,7 @@ fn budget(action: &Action) -> Vec<BudgetUse> {
 }
 
 /// What nobody else may remediate meanwhile, and the hosts that are being worked on.
-fn holds(incident: &Incident, action: &Action) -> Vec<String> {
+fn holds(incident: &Incident, action: &Action, inventory: &Inventory) -> Vec<String> {
     let mut things: Vec<String> = match &action.effect {
         Effect::Restart { services } => services.iter().map(|service| format!("service:{service}")).collect(),
         Effect::Scale { service, .. } => vec![format!("service:{service}")],
@@ -271,7 +287,7 @@ fn holds(incident: &Incident, action: &Action) -> Vec<String> {
         Effect::Observe | Effect::Talk | Effect::Question => return Vec::new(),
     };
     things.extend(incident.target.service.iter().map(|service| format!("service:{service}")));
-    things.extend(action.target.host.iter().map(|host| format!("on:{host}#{}", incident.id)));
+    things.extend(inventory.hosts_of(action).into_iter().map(|host| format!("on:{host}#{}", incident.id)));
     things.sort();
     things.dedup();
     things

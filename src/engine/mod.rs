@@ -9,20 +9,21 @@ mod raise;
 mod recover;
 mod step;
 mod tell;
+mod trouble;
 mod verify;
 mod work;
 
 pub use tell::notices_for;
 
 use crate::classifier::{Rules, Targets};
-use crate::domain::{Alert, Channel, Clock, Inventory, Mode, PlannerKind, Time};
+use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
 use crate::notify::Notifier;
 use crate::planner::{ModelPlanner, Runbook};
 use crate::safety::{OwnGround, SafetyChecker};
 use crate::store::{Inbox, InboxError, Store};
 use crate::tools::Bench;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,8 @@ pub struct Engine {
     urgent: Notify,
     /// A notice is in the outbox.
     mail: Notify,
+    /// Failures in a row of an incident's steps.
+    troubles: Mutex<HashMap<IncidentId, u32>>,
 }
 
 impl Engine {
@@ -96,7 +99,15 @@ impl Engine {
         let accepted = Arc::new(Notify::new());
         let bell = accepted.clone();
         let (inbox, storing) = Inbox::open(parts.store.clone(), move || bell.notify_one());
-        let engine = Arc::new(Self { parts, inbox, accepted, due: Notify::new(), urgent: Notify::new(), mail: Notify::new() });
+        let engine = Arc::new(Self {
+            parts,
+            inbox,
+            accepted,
+            due: Notify::new(),
+            urgent: Notify::new(),
+            mail: Notify::new(),
+            troubles: Mutex::default(),
+        });
         tasks.spawn(until(storing, stop.clone()));
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
         engine.clone().start_workers(tasks, stop);

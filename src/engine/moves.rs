@@ -34,17 +34,18 @@ pub fn next_move(incident: &Incident, planners: Planners, settings: &Settings, n
     if incident.in_flight.is_some() {
         return Move::Recover;
     }
-    if incident.pending.is_some() {
-        return Move::Answer;
-    }
     if incident.state.is_final() {
         return Move::Wait;
     }
+    // Before anything that waits: a page is never late.
+    if incident.level == Level::Three && incident.escalated.is_none() {
+        return Move::Escalate(format!("level 3: {}", incident.why));
+    }
+    if incident.pending.is_some() {
+        return Move::Answer;
+    }
     if incident.escalated.is_some() {
         return after_escalation(incident, planners, settings);
-    }
-    if incident.level == Level::Three {
-        return Move::Escalate(format!("level 3: {}", incident.why));
     }
     if let Some(step) = incident.steps.iter().find(|step| step.end == StepEnd::InDoubt) {
         return Move::Escalate(format!("{} was started and nobody can tell whether it happened", step.proposal.tool));
@@ -60,7 +61,7 @@ fn in_work(incident: &Incident, planners: Planners, settings: &Settings, now: Ti
     match running {
         Some(run) if !incident.still_firing() => Move::StopRun(run.planner, "the alert resolved meanwhile".into()),
         Some(_) if incident.turns() >= settings.steps => Move::Escalate(format!("{} steps are enough", settings.steps)),
-        Some(_) if now - incident.opened_at > settings.run_within => Move::Escalate("it has taken too long".into()),
+        Some(run) if now - run.started_at > settings.run_within => Move::Escalate("it has taken too long".into()),
         Some(run) => propose(incident, run.planner),
         None if !incident.still_firing() => Move::StartVerifying,
         None => between_runs(incident, planners, settings),
@@ -92,8 +93,11 @@ fn between_runs(incident: &Incident, planners: Planners, settings: &Settings) ->
 
 /// Only level 3 goes on observing once a human owns it.
 fn after_escalation(incident: &Incident, planners: Planners, settings: &Settings) -> Move {
-    if !incident.still_firing() {
-        return Move::Close("the alert resolved after the escalation; a human owns what is left".into());
+    match &incident.escalated {
+        Some(handover) if handover.firing && !incident.still_firing() => {
+            return Move::Close(format!("the alert resolved after the escalation ({}); a human owns what is left", handover.why));
+        }
+        _ => {}
     }
     if incident.level != Level::Three {
         return Move::Wait;

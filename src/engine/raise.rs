@@ -2,6 +2,7 @@
 //! firing that comes after its own resolution opens nothing.
 
 use super::Engine;
+use super::work::unwound;
 use crate::classifier::Classification;
 use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, Target};
 use crate::store::{StoreError, Waiting};
@@ -14,6 +15,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Incidents younger than this count when many services degrade together.
 const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
 
+/// The join key of the one incident that many degraded services are.
+pub(super) const STORM: &str = "large-scale degradation";
+
 /// Alerts of one key that came together.
 struct Group {
     key: String,
@@ -25,7 +29,7 @@ struct Group {
 impl Engine {
     pub(super) async fn raise_loop(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            match self.raise_waiting().await {
+            match unwound(async { Ok(self.raise_waiting().await?) }).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(e) => tracing::error!(error = %e, "accepted alerts could not be raised; they are tried again"),
@@ -112,18 +116,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Would this be one service too many at once?
+    /// Would this be one service too many at once, or is a storm going on already?
     async fn is_storm(&self, target: &Target) -> Result<bool, StoreError> {
-        if target.service.is_none() {
-            return Ok(false);
+        let Some(service) = &target.service else { return Ok(false) };
+        if self.parts.store.open_incident(STORM).await?.is_some() {
+            return Ok(true);
         }
-        let others = self.parts.store.degraded_services(self.now() - STORM_WINDOW).await?;
+        let others = self.parts.store.degraded_services(self.now() - STORM_WINDOW, Some(service)).await?;
         Ok(others + 1 >= self.parts.settings.storm_services)
     }
 
     /// Many services at once are one incident of level 3, and nothing is restarted.
     async fn raise_storm(&self, mut group: Group, ids: &[i64]) -> Result<(), StoreError> {
-        group.key = "large-scale degradation".into();
+        group.key = STORM.into();
         if self.join(&group.key, ids).await? {
             return Ok(());
         }
@@ -139,8 +144,10 @@ impl Engine {
     }
 
     async fn take_resolved(&self, waiting: Waiting) -> Result<(), StoreError> {
-        let Some(incident) = self.parts.store.incident_of(&waiting.alert).await? else {
-            return self.parts.store.settle(waiting.id, "unmatched", None).await;
+        let store = &self.parts.store;
+        let open = store.open_incident_with(&waiting.alert).await?;
+        let Some(incident) = (if open.is_some() { open } else { store.incident_of(&waiting.alert).await? }) else {
+            return store.settle(waiting.id, "unmatched", None).await;
         };
         if !self.parts.store.assign(incident, &[waiting.id], self.now()).await? {
             self.parts.store.settle(waiting.id, "unmatched", Some(incident)).await?;
@@ -154,7 +161,8 @@ fn join_key(alert: &Alert, target: &Target, found: &Classification) -> String {
     let place = match (&target.service, &target.host) {
         (Some(service), _) => format!("service:{service}"),
         (None, Some(host)) => format!("host:{host}"),
-        (None, None) => format!("instance:{}", alert.label("instance").unwrap_or_default()),
+        // Nothing of the inventory: whatever the group names, there is only one thing to do, to tell a human.
+        (None, None) => "nothing known".to_owned(),
     };
     let rule = found.rule.as_deref().unwrap_or("unknown");
     serde_json::json!([alert.group_key, place, rule]).to_string()

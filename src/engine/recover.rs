@@ -5,6 +5,9 @@ use super::{Engine, step::EngineError};
 use crate::domain::{Action, Effect, Entry, Incident};
 use crate::store::{Claim, Wake};
 use crate::tools;
+use std::time::Duration;
+
+const PROBE: Duration = Duration::from_secs(60);
 
 impl Engine {
     pub(super) async fn recover(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
@@ -24,7 +27,8 @@ impl Engine {
     pub(super) async fn doubt(&self, incident: &Incident, action: &Action) -> Entry {
         let since = incident.in_flight.as_ref().map_or(incident.updated_at, |in_flight| in_flight.started_at);
         let found = match tools::find(&action.tool) {
-            Some(tool) => tool.probe(action, since, &self.parts.bench).await,
+            // A probe that does not answer cannot tell.
+            Some(tool) => tokio::time::timeout(PROBE, tool.probe(action, since, &self.parts.bench)).await.unwrap_or(None),
             None => None,
         };
         Entry::InDoubt { found }

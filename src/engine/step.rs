@@ -2,9 +2,12 @@
 
 use super::moves::{Move, Planners, next_move};
 use super::{Engine, notices_for};
-use crate::domain::{AlertStatus, Entry, Incident, IncidentId, PlannerKind};
+use crate::domain::{Alert, AlertStatus, Entry, Incident, IncidentId, PlannerKind, Recorded};
 use crate::planner::Next;
 use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
+
+/// An alert that joins an escalated incident later than this is told anew.
+const AGAIN: chrono::Duration = chrono::Duration::minutes(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -12,6 +15,8 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("{0} was claimed and has no entries")]
     Vanished(IncidentId),
+    #[error("a panic: {0}")]
+    Panicked(String),
 }
 
 impl Engine {
@@ -73,34 +78,50 @@ impl Engine {
             self.accepted.notify_one();
             return Ok(Wake::Never);
         }
-        let entries = assigned.into_iter().flat_map(|a| self.news(incident, a)).collect();
+        let entries = self.fold_in(incident, assigned)?;
         self.commit(claim, incident, Commit { entries, seen: ids, ..Commit::default() }).await?;
         Ok(Wake::Now)
     }
 
+    /// What alerts that came together mean, each seen in the light of those before it.
+    fn fold_in(&self, incident: &Incident, assigned: Vec<Assigned>) -> Result<Vec<Entry>, StoreError> {
+        let (mut fold, now, mut entries) = (incident.clone(), self.now(), Vec::new());
+        for alert in assigned.into_iter().map(|a| a.alert) {
+            for entry in self.news(&fold, alert) {
+                fold.apply(&Recorded { seq: fold.seq + 1, at: now, entry: entry.clone() })?;
+                entries.push(entry);
+            }
+        }
+        // Who took it over some time ago hears that there is more.
+        let joined = entries.iter().find_map(|entry| match entry {
+            Entry::AlertJoined { alert } => Some(alert.name().to_owned()),
+            _ => None,
+        });
+        if let (Some(name), Some(handover)) = (joined, &incident.escalated)
+            && now - handover.at > AGAIN
+        {
+            entries.push(Entry::Escalated { why: format!("{name} fires again, or has joined; before: {}", handover.why) });
+        }
+        Ok(entries)
+    }
+
     /// What an alert means for an incident that already is. Repetitions and stale resolutions mean nothing.
-    fn news(&self, incident: &Incident, assigned: Assigned) -> Vec<Entry> {
-        let alert = assigned.alert;
-        let known = incident.alerts.get(&alert.fingerprint);
+    fn news(&self, incident: &Incident, alert: Alert) -> Vec<Entry> {
         match alert.status {
-            AlertStatus::Resolved => match known {
-                Some(before) if before.status == AlertStatus::Firing && before.starts_at <= alert.starts_at => {
+            AlertStatus::Resolved => match incident.alerts.get(&alert.fingerprint) {
+                // By the end, not the start: a start may change between two notifications of one firing.
+                Some(before) if before.status == AlertStatus::Firing && alert.ends_at.is_none_or(|end| end >= before.starts_at) => {
                     vec![Entry::AlertResolved { fingerprint: alert.fingerprint.clone(), alertname: alert.name().to_owned() }]
                 }
                 _ => Vec::new(),
             },
             AlertStatus::Firing => {
                 let found = self.parts.rules.classify(&alert);
-                let raise = found.level > incident.level;
+                let stricter = found.level > incident.level || found.mode > incident.mode;
                 let mut entries = vec![Entry::AlertJoined { alert }];
-                if raise {
-                    entries.push(Entry::Classified {
-                        level: found.level,
-                        rule: found.rule,
-                        why: found.why,
-                        runbook: found.runbook,
-                        mode: found.mode,
-                    });
+                if stricter {
+                    let level = found.level.max(incident.level);
+                    entries.push(Entry::Classified { level, rule: found.rule, why: found.why, runbook: found.runbook, mode: found.mode });
                 }
                 entries
             }

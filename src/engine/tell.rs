@@ -2,11 +2,16 @@
 //! and channel, again and again until it is taken or can never be.
 
 use super::Engine;
+use super::step::EngineError;
+use super::work::unwound;
 use crate::clients::slack::Posted;
-use crate::domain::{Channel, Entry, Incident, Level, Notice, Severity};
+use crate::domain::{
+    Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,
+};
 use crate::notify::{Outgoing, SendError, Sent};
 use crate::store::{Letter, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,11 +82,20 @@ fn message(severity: Severity, text: &str) -> Notice {
     Notice::Message { severity, text: text.to_owned() }
 }
 
+/// What a channel's loop keeps between two looks.
+struct Desk {
+    pace: DefaultDirectRateLimiter,
+    /// The peer asked to be left alone until then.
+    paused_until: Option<Time>,
+    /// Arrived, but the store could not be told: sending again would repeat them.
+    unrecorded: HashMap<i64, (Sent, Seq)>,
+}
+
 impl Engine {
     pub(super) async fn tell_loop(self: Arc<Self>, channel: Channel, stop: CancellationToken) {
-        let pace = pace(channel);
+        let mut desk = Desk { pace: pace(channel), paused_until: None, unrecorded: HashMap::new() };
         while !stop.is_cancelled() {
-            if let Err(e) = self.tell_due(channel, &pace, &stop).await {
+            if let Err(e) = unwound(self.tell_due(channel, &mut desk, &stop)).await {
                 tracing::error!(%channel, error = %e, "the outbox could not be read or written");
             }
             tokio::select! {
@@ -92,44 +106,69 @@ impl Engine {
         }
     }
 
-    async fn tell_due(&self, channel: Channel, pace: &DefaultDirectRateLimiter, stop: &CancellationToken) -> Result<(), StoreError> {
-        loop {
+    async fn tell_due(&self, channel: Channel, desk: &mut Desk, stop: &CancellationToken) -> Result<(), EngineError> {
+        while desk.paused_until.is_none_or(|until| until <= self.now()) {
             let letters = self.parts.store.due_letters(channel, self.now(), 20).await?;
             if letters.is_empty() {
-                return Ok(());
+                break;
             }
             for letter in letters {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    () = pace.until_ready() => {}
+                    () = desk.pace.until_ready() => {}
                 }
-                self.deliver(&letter).await?;
+                self.deliver(&letter, desk).await?;
+                if desk.paused_until.is_some_and(|until| until > self.now()) {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
-    async fn deliver(&self, letter: &Letter) -> Result<(), StoreError> {
+    async fn deliver(&self, letter: &Letter, desk: &mut Desk) -> Result<(), EngineError> {
         let store = &self.parts.store;
-        match self.send(letter).await? {
-            Ok(sent) => {
-                self.remember(letter, sent).await?;
-                store.sent(letter, self.now()).await
+        let sent = match desk.unrecorded.remove(&letter.id) {
+            Some(sent) => Ok(sent),
+            None => self.send(letter).await?,
+        };
+        match sent {
+            Ok((sent, seq)) => {
+                let recorded = self.record(letter, &sent, seq).await;
+                if recorded.is_err() {
+                    desk.unrecorded.insert(letter.id, (sent, seq));
+                }
+                Ok(recorded?)
             }
             Err(SendError::Later { after, why }) => {
-                let wait = after.and_then(|after| chrono::Duration::from_std(after).ok()).unwrap_or_else(|| back_off(letter.attempts));
+                let after = after.and_then(|after| chrono::Duration::from_std(after).ok());
+                desk.paused_until = after.map(|after| self.now() + after);
                 tracing::warn!(incident = %letter.incident, channel = %letter.channel, %why, "a notice is put off");
-                store.postpone(letter, self.now() + wait, &why).await
+                Ok(store.postpone(letter, self.now() + after.unwrap_or_else(|| back_off(letter.attempts)), &why).await?)
             }
             Err(SendError::Never { why }) => {
                 tracing::error!(incident = %letter.incident, channel = %letter.channel, %why, "a notice can never be sent");
-                store.give_up(letter, &why).await
+                Ok(store.give_up(letter, &why).await?)
             }
         }
     }
 
-    async fn send(&self, letter: &Letter) -> Result<Result<Sent, SendError>, StoreError> {
+    async fn record(&self, letter: &Letter, sent: &Sent, seq: Seq) -> Result<(), StoreError> {
+        self.remember(letter, sent).await?;
+        self.parts.store.sent(letter, seq, self.now()).await
+    }
+
+    /// The incident as it stands; of one that cannot be read, only its number.
+    async fn subject(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+        match self.parts.store.incident(id).await {
+            Err(e @ (StoreError::Fold(_) | StoreError::StrangeRow { .. })) => Ok(Some(unreadable(id, &e.to_string(), self.now())?)),
+            other => other,
+        }
+    }
+
+    async fn send(&self, letter: &Letter) -> Result<Result<(Sent, Seq), SendError>, StoreError> {
         let store = &self.parts.store;
-        let Some(incident) = store.incident(letter.incident).await? else {
+        let Some(incident) = self.subject(letter.incident).await? else {
             return Ok(Err(SendError::Never { why: "its incident is not in the ledger".into() }));
         };
         let approval_id = match &letter.notice {
@@ -154,11 +193,12 @@ impl Engine {
             dedup_key: &dedup_key,
             console_hint: Some(&hint),
         };
-        Ok(self.parts.notifier.send(&outgoing).await)
+        let sent = self.parts.notifier.send(&outgoing).await;
+        Ok(sent.map(|sent| (sent, incident.seq)))
     }
 
-    async fn remember(&self, letter: &Letter, sent: Sent) -> Result<(), StoreError> {
-        let Some(posted) = sent.slack else { return Ok(()) };
+    async fn remember(&self, letter: &Letter, sent: &Sent) -> Result<(), StoreError> {
+        let Some(posted) = &sent.slack else { return Ok(()) };
         match &letter.notice {
             Notice::Card => self.parts.store.remember_thread(letter.incident, &posted.channel, &posted.ts).await,
             Notice::Ask { approval } => self.parts.store.remember_ask(*approval, &posted.ts).await,
@@ -180,4 +220,21 @@ fn pace(channel: Channel) -> DefaultDirectRateLimiter {
 fn back_off(attempts: i64) -> chrono::Duration {
     let seconds = 1_i64 << attempts.clamp(0, 9);
     chrono::Duration::seconds(seconds).min(MOST)
+}
+
+/// Stands for an incident whose entries cannot be folded, so that a human can still be told of it.
+fn unreadable(id: IncidentId, why: &str, now: Time) -> Result<Incident, StoreError> {
+    let labels = BTreeMap::from([("alertname".to_owned(), "UnreadableIncident".to_owned())]);
+    let alert = Alert {
+        status: AlertStatus::Firing,
+        fingerprint: Fingerprint::of(&labels),
+        annotations: BTreeMap::from([("summary".to_owned(), why.to_owned())]),
+        labels,
+        starts_at: now,
+        ends_at: None,
+        generator_url: String::new(),
+        group_key: String::new(),
+    };
+    let raised = Recorded { seq: 1, at: now, entry: Entry::Raised { alert, target: Target::default() } };
+    Ok(Incident::replay(id, &[raised])?)
 }

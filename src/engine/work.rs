@@ -3,6 +3,8 @@
 
 use super::{Engine, step::EngineError};
 use crate::store::{Claim, Lane, StoreError, Wake};
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -30,7 +32,7 @@ impl Engine {
             Lane::LevelThree => &self.urgent,
         };
         while !stop.is_cancelled() {
-            let pause = match self.take_one(lane, &stop).await {
+            let pause = match unwound(self.take_one(lane, &stop)).await {
                 Ok(true) => continue,
                 Ok(false) => TICK,
                 Err(e) => {
@@ -49,26 +51,29 @@ impl Engine {
     /// Works on the most urgent incident that is due, until it has to wait for something.
     async fn take_one(&self, lane: Lane, stop: &CancellationToken) -> Result<bool, EngineError> {
         let now = self.now();
-        if !self.parts.store.any_due(now).await? {
+        if !self.parts.store.any_due(lane, now).await? {
             return Ok(false);
         }
         let Some(claim) = self.parts.store.claim(lane, now, now + LEASE).await? else { return Ok(false) };
         // Another one may be due as well: let the next worker look.
-        self.due.notify_one();
-        match self.work_on(&claim, stop).await {
-            Ok(wake) => self.parts.store.release(&claim, wake, self.now()).await?,
+        self.ring();
+        match unwound(self.work_on(&claim, lane, stop)).await {
+            Ok(wake) => {
+                self.trouble_over(claim.incident);
+                self.parts.store.release(&claim, wake, self.now()).await?;
+            }
             // Somebody else goes on with it, or a door was faster: nothing of this step happened.
             Err(EngineError::Store(StoreError::Fenced(_))) => self.parts.store.release(&claim, Wake::Now, self.now()).await?,
             Err(e) => {
-                let later = self.now() + chrono::Duration::seconds(5);
-                self.parts.store.release(&claim, Wake::At(later), self.now()).await?;
                 tracing::error!(incident = %claim.incident, error = %e, "a step failed; it is tried again");
+                let wait = self.trouble(claim.incident, &e).await;
+                self.parts.store.release(&claim, Wake::At(self.now() + wait), self.now()).await?;
             }
         }
         Ok(true)
     }
 
-    async fn work_on(&self, claim: &Claim, stop: &CancellationToken) -> Result<Wake, EngineError> {
+    async fn work_on(&self, claim: &Claim, lane: Lane, stop: &CancellationToken) -> Result<Wake, EngineError> {
         let taken_at = self.now();
         let Some(mut incident) = self.parts.store.incident(claim.incident).await? else {
             return Err(EngineError::Vanished(claim.incident));
@@ -77,9 +82,22 @@ impl Engine {
             let started = std::time::Instant::now();
             let wake = self.step(claim, &mut incident).await?;
             metrics::histogram!("paramedic_step_seconds").record(started.elapsed().as_secs_f64());
-            if wake != Wake::Now || stop.is_cancelled() || self.now() - taken_at > HOLD {
+            // The urgent lane pages; what is looked into afterwards is the others' work.
+            let paged = lane == Lane::LevelThree && incident.escalated.is_some();
+            if paged || wake != Wake::Now || stop.is_cancelled() || self.now() - taken_at > HOLD {
                 return Ok(wake);
             }
+        }
+    }
+}
+
+/// A panic is a defect; it ends the step, never the worker.
+pub(super) async fn unwound<T>(work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done,
+        Err(panic) => {
+            let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(EngineError::Panicked(said.unwrap_or_else(|| "no message".into())))
         }
     }
 }

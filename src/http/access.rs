@@ -22,6 +22,10 @@ impl Access {
 
     fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.0 else { return true };
+        // An empty secret is none: doubt denies.
+        if token.expose_secret().is_empty() {
+            return false;
+        }
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(presented);
         shown.is_some_and(|shown| same(shown.as_bytes(), token.expose_secret().as_bytes()))
     }
@@ -73,6 +77,7 @@ mod tests {
             assert!(!access.admits(&with(wrong)), "{wrong}");
         }
         assert!(!access.admits(&HeaderMap::new()));
+        assert!(!Access::new(Some("".into())).admits(&with("Basic Og==")));
         assert!(Access::default().admits(&HeaderMap::new()));
     }
 }

@@ -11,6 +11,8 @@ pub struct Delivery {
     pub alerts: Vec<Alert>,
     /// Items of `alerts` that are not alerts, with what was expected.
     pub broken: Vec<String>,
+    /// Alerts that `max_alerts` left out of the body: nobody here will ever see them.
+    pub truncated: u64,
 }
 
 /// `Err` says what was expected, and where.
@@ -22,7 +24,8 @@ pub fn parse(body: &[u8], received_at: Time) -> Result<Delivery, String> {
     };
     let group_key = group_key(&fields);
     let status = status_of(&fields);
-    let mut delivery = Delivery { alerts: Vec::with_capacity(items.len()), broken: Vec::new() };
+    let truncated = fields.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or(0);
+    let mut delivery = Delivery { alerts: Vec::with_capacity(items.len()), broken: Vec::new(), truncated };
     for (index, item) in items.iter().enumerate() {
         match alert(item, &group_key, status, received_at) {
             Ok(alert) => delivery.alerts.push(alert),

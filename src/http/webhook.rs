@@ -18,7 +18,7 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
         Err(refused) => return error(StatusCode::SERVICE_UNAVAILABLE, &format!("the body could not be read: {refused}")),
     };
     let now = doors.clock.now();
-    let Delivery { alerts, broken } = match parse(&body, now) {
+    let Delivery { alerts, mut broken, truncated } = match parse(&body, now) {
         Ok(delivery) => delivery,
         Err(reason) => return unreadable(&doors, &body, &reason).await,
     };
@@ -28,6 +28,9 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
         Err(e @ (InboxError::Overloaded | InboxError::Stopping | InboxError::Store(_))) => {
             return error(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored, send it again: {e}"));
         }
+    }
+    if truncated > 0 {
+        broken.push(format!("{truncated} more alerts were left out by the receiver's max_alerts: set it to 0"));
     }
     if !broken.is_empty() && !keep(&doors, &body, &broken.join("; ")).await {
         return error(StatusCode::SERVICE_UNAVAILABLE, "the store cannot keep the unreadable part: send it again");

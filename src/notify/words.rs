@@ -56,8 +56,9 @@ pub fn alerts(incident: &Incident) -> String {
 
 /// What is known last: how it ended, else why it was escalated, else what a planner found.
 pub fn finding(incident: &Incident) -> Option<(&'static str, &str)> {
-    let known = [("Outcome", &incident.outcome), ("Escalated", &incident.escalated), ("Finding", &incident.finding)];
-    known.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)))
+    let escalated = incident.escalated.as_ref().map(|handover| handover.why.as_str());
+    let known = [("Outcome", incident.outcome.as_deref()), ("Escalated", escalated), ("Finding", incident.finding.as_deref())];
+    known.into_iter().find_map(|(name, text)| Some((name, text?)))
 }
 
 /// The last steps, a line each, and how many came before them.

@@ -1,7 +1,8 @@
 //! Layer 5, budgets: how often and how much, as the store counts it across restarts. Missing counts are exhausted ones.
 
 use super::{Limits, Situation};
-use crate::domain::{Action, Effect, Layer, Opinion, ServiceName, Verdict};
+use crate::domain::{Action, Effect, HostName, Layer, Opinion, ServiceName, Verdict};
+use std::collections::BTreeSet;
 
 pub fn judge(action: &Action, situation: &Situation<'_>, limits: &Limits) -> Vec<Opinion> {
     if !action.effect.changes_something() {
@@ -67,7 +68,8 @@ fn hosts_left(action: &Action, situation: &Situation<'_>, limits: &Limits) -> Op
     let Some(hosts) = &situation.usage.hosts else {
         return Some(deny("the hosts being worked on could not be read: counted as too many".into()));
     };
-    let adds_one = action.target.host.as_ref().is_some_and(|host| !hosts.contains(host));
-    let over = adds_one && hosts.len() >= limits.hosts_at_once as usize;
-    over.then(|| deny(format!("{} hosts are being worked on at once (limit {})", hosts.len(), limits.hosts_at_once)))
+    let mine = situation.inventory.hosts_of(action);
+    let all: BTreeSet<&HostName> = hosts.iter().chain(&mine).collect();
+    let over = !mine.is_empty() && all.len() > limits.hosts_at_once as usize;
+    over.then(|| deny(format!("{} hosts would be worked on at once (limit {})", all.len(), limits.hosts_at_once)))
 }

@@ -1,7 +1,7 @@
 //! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
 
 use super::{Result, Store, Unreadable, from_json, millis, strange, time};
-use crate::domain::{Alert, AlertStatus, IncidentId, Time};
+use crate::domain::{Alert, AlertStatus, IncidentId, ServiceName, Time};
 use sqlx::Row;
 
 /// An accepted alert that no incident has yet.
@@ -42,9 +42,18 @@ impl Store {
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
+    /// The newest open incident that holds an alert of this fingerprint, whatever its start.
+    pub async fn open_incident_with(&self, alert: &Alert) -> Result<Option<IncidentId>> {
+        let sql = "SELECT a.incident_id AS incident_id FROM alerts a JOIN incidents i ON i.id = a.incident_id \
+             WHERE a.fingerprint = $1 AND i.closed_at IS NULL ORDER BY a.id DESC LIMIT 1";
+        let row = sqlx::query(sql).bind(alert.fingerprint.0.clone()).fetch_optional(&self.read).await?;
+        row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
+    }
+
     /// Was this very firing reported resolved before it was reported firing?
     pub async fn resolved_before(&self, id: i64, alert: &Alert) -> Result<bool> {
-        let sql = "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND id < $4";
+        let sql =
+            "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND (id < $4 OR state = 'unmatched')";
         let query = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at));
         Ok(query.bind(AlertStatus::Resolved.as_str()).bind(id).fetch_optional(&self.read).await?.is_some())
     }
@@ -89,10 +98,10 @@ impl Store {
         Ok(())
     }
 
-    /// How many services have an incident that was opened since `since` and is not over, the given service included.
-    pub async fn degraded_services(&self, since: Time) -> Result<u32> {
-        let sql = "SELECT COUNT(DISTINCT service) AS n FROM incidents WHERE opened_at >= $1 AND closed_at IS NULL AND service IS NOT NULL";
-        let row = sqlx::query(sql).bind(millis(since)).fetch_one(&self.read).await?;
+    /// How many services other than `but` have an incident that was opened since `since` and is not over.
+    pub async fn degraded_services(&self, since: Time, but: Option<&ServiceName>) -> Result<u32> {
+        let sql = "SELECT COUNT(DISTINCT service) AS n FROM incidents WHERE opened_at >= $1 AND closed_at IS NULL AND service IS NOT NULL AND service <> $2";
+        let row = sqlx::query(sql).bind(millis(since)).bind(but.map_or("", ServiceName::as_str)).fetch_one(&self.read).await?;
         let count: i64 = row.try_get("n")?;
         u32::try_from(count).map_err(|e| strange("count of degraded services", e))
     }

@@ -20,6 +20,15 @@ pub enum Lane {
     LevelThree,
 }
 
+impl Lane {
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::LevelThree => "AND urgency = 2 AND state <> 'escalated'",
+        }
+    }
+}
+
 /// A line of the list of incidents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
@@ -37,10 +46,7 @@ pub struct Listed {
 impl Store {
     /// The most urgent incident that is due and that nobody works on: level 3, then critical, then the longest due.
     pub async fn claim(&self, lane: Lane, now: Time, until: Time) -> Result<Option<Claim>> {
-        let only = match lane {
-            Lane::Any => "",
-            Lane::LevelThree => "AND urgency = 2",
-        };
+        let only = lane.condition();
         let sql = format!(
             "UPDATE incidents SET lease = lease + 1, lease_until = $1 WHERE id = \
              (SELECT id FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) {only} \
@@ -54,9 +60,12 @@ impl Store {
     }
 
     /// Is anything due? Reads only, so that an idle server does not write.
-    pub async fn any_due(&self, now: Time) -> Result<bool> {
-        let sql = "SELECT 1 AS one FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) LIMIT 1";
-        Ok(sqlx::query(sql).bind(millis(now)).fetch_optional(&self.read).await?.is_some())
+    pub async fn any_due(&self, lane: Lane, now: Time) -> Result<bool> {
+        let only = lane.condition();
+        let sql = format!(
+            "SELECT 1 AS one FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) {only} LIMIT 1"
+        );
+        Ok(sqlx::query(AssertSqlSafe(sql)).bind(millis(now)).fetch_optional(&self.read).await?.is_some())
     }
 
     /// Gives the incident back. What a door left meanwhile wakes it at once.

@@ -1,7 +1,7 @@
 //! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
 
 use super::{Result, Store, from_json, json, millis, strange, time};
-use crate::domain::{Channel, IncidentId, Notice, Time};
+use crate::domain::{Channel, IncidentId, Notice, Seq, Time};
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
@@ -34,19 +34,33 @@ impl Store {
              AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.incident_id = o.incident_id AND e.channel = o.channel AND e.id < o.id) \
              ORDER BY CASE WHEN kind IN ('page', 'ask') THEN 0 ELSE 1 END, id LIMIT $3";
         let rows = sqlx::query(sql).bind(channel.as_str()).bind(millis(now)).bind(limit).fetch_all(&self.read).await?;
-        rows.iter()
-            .map(|row| {
-                let id: i64 = row.try_get("id")?;
-                let body: String = row.try_get("body")?;
-                let notice = from_json(&body, &format!("outbox {id}"))?;
-                Ok(Letter { id, incident: IncidentId(row.try_get("incident_id")?), channel, notice, attempts: row.try_get("attempts")? })
-            })
-            .collect()
+        Ok(rows
+            .iter()
+            .filter_map(|row| letter(row, channel).inspect_err(|e| tracing::error!(error = %e, "a notice cannot be read")).ok())
+            .collect())
     }
 
-    pub async fn sent(&self, letter: &Letter, now: Time) -> Result<()> {
+    /// It arrived. A card speaks for the incident as it stood at `seq`; if that has moved on meanwhile, another card follows.
+    pub async fn sent(&self, letter: &Letter, seq: Seq, now: Time) -> Result<()> {
+        let mut transaction = self.write.begin().await?;
         let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = $1, error = NULL WHERE id = $2";
-        sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&mut *transaction).await?;
+        if letter.notice == Notice::Card {
+            let sql = "SELECT 1 AS one FROM incidents WHERE id = $1 AND seq <> $2";
+            let moved = sqlx::query(sql).bind(letter.incident.0).bind(seq).fetch_optional(&mut *transaction).await?;
+            if moved.is_some() {
+                enqueue(&mut transaction, letter.incident, &[(letter.channel, Notice::Card)], now).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Puts notices into the outbox that follow from no entry: the incident's own ledger cannot be written or read.
+    pub async fn tell(&self, incident: IncidentId, notices: &[(Channel, Notice)], now: Time) -> Result<()> {
+        let mut transaction = self.write.begin().await?;
+        enqueue(&mut transaction, incident, notices, now).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -91,12 +105,19 @@ impl Store {
         row.map(|row| Ok((row.try_get("channel")?, row.try_get("ts")?))).transpose()
     }
 
-    /// The root message, remembered once.
+    /// The root message; a new one where somebody deleted the first.
     pub async fn remember_thread(&self, incident: IncidentId, channel: &str, ts: &str) -> Result<()> {
-        let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO NOTHING";
+        let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO UPDATE SET channel = excluded.channel, ts = excluded.ts";
         sqlx::query(sql).bind(incident.0).bind(channel.to_owned()).bind(ts.to_owned()).execute(&self.write).await?;
         Ok(())
     }
+}
+
+fn letter(row: &sqlx::any::AnyRow, channel: Channel) -> Result<Letter> {
+    let id: i64 = row.try_get("id")?;
+    let body: String = row.try_get("body")?;
+    let notice = from_json(&body, &format!("outbox {id}"))?;
+    Ok(Letter { id, incident: IncidentId(row.try_get("incident_id")?), channel, notice, attempts: row.try_get("attempts")? })
 }
 
 /// Puts notices into the outbox, part of a commit. A card that has not been sent yet speaks for the newest state, so a
