@@ -38,8 +38,8 @@ lint: toolchain
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 chaos: setup toolchain
-	$(CARGO) build --locked --release
-	python3 chaos/fleet/run.py --binary "$(CARGO_TARGET_DIR)/release/paramedic"
+	$(CARGO) build --locked --profile $(PROFILE)
+	python3 chaos/fleet/run.py --binary "$(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/paramedic"
 
 chaos-scenarios: toolchain
 	$(CARGO) build --locked --profile $(PROFILE)

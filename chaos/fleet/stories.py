@@ -63,7 +63,7 @@ def host_goes_down(watch, host):
     try:
         incident = settled(watch, "ServiceDown", "demo-app", "escalated")
         show(incident)
-        succeeded = [act for act in acts(incident, "restart_service") if act["outcome"] and act["outcome"].get("ok")]
+        succeeded = [act for act in acts(incident, "restart_service") if act["outcome"] == "succeeded"]
         expect(not succeeded, "a restart on a host that is down was called a success")
         until("a human is paged", lambda: len(triggers(watch)) > pages, PATIENCE)
         say(f"a human is paged: {triggers(watch)[-1]['payload']['summary']}")

@@ -22,7 +22,8 @@ class Watch:
         self.pager = Pager(secrets.token_hex(16))
         token_file = run / "webhook_token"
         token_file.touch(mode=0o600)
-        token_file.write_text(secrets.token_urlsafe(32))
+        self.token = secrets.token_urlsafe(32)
+        token_file.write_text(self.token)
         self.prometheus, self.alertmanager, self.paramedic = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.values = {
             "PROMETHEUS": self.prometheus, "ALERTMANAGER": self.alertmanager, "PARAMEDIC": self.paramedic,
@@ -79,7 +80,7 @@ class Watch:
         return {json.dumps(sample["metric"], sort_keys=True): float(sample["value"][1]) for sample in answer["data"]["result"]}
 
     def incidents(self):
-        return json.loads(fetch(f"http://{self.paramedic}/api/incidents?limit=100"))
+        return self.ask("?limit=100")
 
     def incident(self, alertname, service):
         """The newest incident of this alert and service, in full."""
@@ -89,7 +90,15 @@ class Watch:
         return self.full(max(found, key=lambda one: one["opened_at"])["id"])
 
     def full(self, incident_id):
-        return json.loads(fetch(f"http://{self.paramedic}/api/incidents/{incident_id}"))
+        return self.ask(f"/{incident_id}")
+
+    def ask(self, what):
+        """The read API wants the token that Alertmanager shows."""
+        address = f"http://{self.paramedic}/api/incidents{what}"
+        try:
+            return json.loads(fetch(address, self.token))
+        except OSError as error:
+            raise Failure(f"{address}: {error}") from error
 
     def end_well(self):
         """SIGTERM drains: exit 0, or something was cut off."""
