@@ -139,7 +139,7 @@ impl Engine {
     }
 
     async fn take_resolved(&self, waiting: Waiting) -> Result<(), StoreError> {
-        let Some(incident) = self.parts.store.incident_of(&waiting.alert).await? else {
+        let Some(incident) = self.parts.store.incident_resolved_by(&waiting.alert).await? else {
             return self.parts.store.settle(waiting.id, "unmatched", None).await;
         };
         if !self.parts.store.assign(incident, &[waiting.id], self.now()).await? {

@@ -42,6 +42,15 @@ impl Store {
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
+    /// The incident that a resolution speaks to: the one that took its firing, or else the latest firing that started before. A
+    /// start moves on when Prometheus or Alertmanager lost its memory, and some senders tell none.
+    pub async fn incident_resolved_by(&self, alert: &Alert) -> Result<Option<IncidentId>> {
+        let sql = "SELECT incident_id FROM alerts WHERE fingerprint = $1 AND starts_at <= $2 AND status = $3 AND incident_id IS NOT NULL \
+             ORDER BY starts_at DESC, id DESC LIMIT 1";
+        let query = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).bind(AlertStatus::Firing.as_str());
+        query.fetch_optional(&self.read).await?.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
+    }
+
     /// Was this very firing reported resolved before it was reported firing?
     pub async fn resolved_before(&self, id: i64, alert: &Alert) -> Result<bool> {
         let sql = "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND id < $4";

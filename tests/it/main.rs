@@ -6,3 +6,4 @@ mod prometheus;
 mod reaching;
 mod server;
 mod telling;
+mod webhook;
