@@ -62,7 +62,7 @@ impl Source {
         self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs") || self.path.contains("/tests/")
     }
 
-    /// Production code: up to `#[cfg(test)]` with a module behind it.
+    /// Production code: up to a test module that stands in the file itself.
     fn lines(&self) -> Vec<Line<'_>> {
         if self.is_test() {
             return Vec::new();
@@ -70,8 +70,8 @@ impl Source {
         let mut lines = Vec::new();
         let all: Vec<&str> = self.text.lines().collect();
         for (index, line) in all.iter().enumerate() {
-            let tests = line.trim() == "#[cfg(test)]" && all[index + 1..].iter().any(|next| next.starts_with("mod "));
-            if tests {
+            let opens = |next: &&str| next.starts_with("mod ") && next.ends_with('{');
+            if line.trim() == "#[cfg(test)]" && all.get(index + 1).is_some_and(opens) {
                 break;
             }
             let code = line.split("//").next().unwrap();

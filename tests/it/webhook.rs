@@ -107,8 +107,7 @@ async fn odd_and_missing_fields_cost_no_alert() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broken_alert_of_three_costs_only_itself() {
     let server = server().await;
-    let (status, answer) =
-        server.post(body(&[alert("First", json!({})), json!({ "labels": "broken" }), alert("Third", json!({}))])).await;
+    let (status, answer) = server.post(body(&[alert("First", json!({})), json!({ "labels": "broken" }), alert("Third", json!({}))])).await;
     assert_eq!((status, answer), (200, json!({ "accepted": 2, "unreadable": 1 })));
     assert_eq!(alerts_stored(&server).await, 2);
     assert_eq!(unreadable(&server).await, ["alerts[1]: expected `labels` to be an object of texts"]);
@@ -160,7 +159,8 @@ async fn credentials_are_asked_for_and_compared() {
     let server = server().await;
     let fine = body(&[]);
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
-    for good in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), basic(&format!("alertmanager:{TOKEN}")), basic(&format!(":{TOKEN}"))] {
+    for good in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), basic(&format!("alertmanager:{TOKEN}")), basic(&format!(":{TOKEN}"))]
+    {
         assert_eq!(server.post_with(fine.clone(), &good).await.0, 200, "{good}");
     }
     let wrong =
@@ -238,7 +238,8 @@ async fn a_resolution_with_a_later_start_than_the_known_firing_still_resolves_it
 async fn hostile_names_and_texts_become_data_and_reach_no_service() {
     let services = "services: [{ name: api, reach: { process: { command: [/bin/sleep, '1000'] } } }]";
     let server = Server::start(WITH_TOKEN, services).await;
-    let names = ["api; rm -rf /", "api api", "-api", "api\nrestart", "../api", "$(reboot)", "API", "", "api\u{0}", "<!channel>", "{{ 7*7 }}"];
+    let names =
+        ["api; rm -rf /", "api api", "-api", "api\nrestart", "../api", "$(reboot)", "API", "", "api\u{0}", "<!channel>", "{{ 7*7 }}"];
     let alerts: Vec<Value> = names
         .iter()
         .enumerate()
