@@ -228,3 +228,6 @@ impl Incident {
         self.steps.iter().any(Step::changed_something)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -131,3 +131,6 @@ fn untried(incident: &Incident, planners: Planners, settings: &Settings) -> Opti
         there && !incident.tried.contains(planner)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,13 +124,14 @@ impl Incident {
                 self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
                 self.go(State::AwaitingApproval);
             }
-            Entry::Granted { by, .. } => match self.pending.as_mut() {
-                Some(pending) => pending.granted = Some(by.clone()),
+            Entry::Granted { approval, by } => match self.pending.as_mut() {
+                Some(pending) if pending.approval == *approval => pending.granted = Some(by.clone()),
+                Some(_) => return Err(self.illegal(seq, "granted, but something else was asked")),
                 None => return Err(self.illegal(seq, "granted, but nothing was asked")),
             },
-            Entry::Refused { by, .. } => self.end_question(seq, StepEnd::RefusedBy(by.clone()))?,
-            Entry::Expired { .. } => self.end_question(seq, StepEnd::Expired)?,
-            Entry::Void { why, .. } => self.end_question(seq, StepEnd::Void(why.clone()))?,
+            Entry::Refused { approval, by } => self.end_question(seq, *approval, StepEnd::RefusedBy(by.clone()))?,
+            Entry::Expired { approval } => self.end_question(seq, *approval, StepEnd::Expired)?,
+            Entry::Void { approval, why } => self.end_question(seq, *approval, StepEnd::Void(why.clone()))?,
             Entry::Started { proposal, planner, action, opinions, approval, .. } => {
                 self.start_action(recorded, proposal, *planner, action, opinions, *approval)?
             }
@@ -228,6 +229,9 @@ impl Incident {
         if self.in_flight.is_some() {
             return Err(self.illegal(recorded.seq, "started while another action is under way"));
         }
+        if self.pending.is_some() && approval.is_none() {
+            return Err(self.illegal(recorded.seq, "started while a human is asked"));
+        }
         let asked = self.steps.last_mut().filter(|step| step.end == StepEnd::Asked && step.approval == approval);
         match (asked, approval) {
             (Some(step), Some(_)) => step.end = StepEnd::Started,
@@ -253,9 +257,11 @@ impl Incident {
         Ok(())
     }
 
-    fn end_question(&mut self, seq: Seq, end: StepEnd) -> Result<(), FoldError> {
-        if self.pending.take().is_none() {
-            return Err(self.illegal(seq, "decided, but nothing was asked"));
+    fn end_question(&mut self, seq: Seq, approval: ApprovalId, end: StepEnd) -> Result<(), FoldError> {
+        match &self.pending {
+            Some(pending) if pending.approval == approval => self.pending = None,
+            Some(_) => return Err(self.illegal(seq, "decided, but something else was asked")),
+            None => return Err(self.illegal(seq, "decided, but nothing was asked")),
         }
         self.end_last_step(end);
         self.go(State::Diagnosing);
