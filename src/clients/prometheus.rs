@@ -45,7 +45,20 @@ struct Envelope {
 
 #[derive(Deserialize)]
 struct ResultSet {
+    #[serde(default, rename = "resultType")]
+    kind: String,
     result: Value,
+}
+
+impl ResultSet {
+    /// A scalar (`1 + 1`, `scalar(x)`) and a text come as a bare pair of time and value: they are shown as one series without labels.
+    fn series(self) -> Option<Vec<Value>> {
+        match (self.kind.as_str(), self.result) {
+            ("scalar" | "string", pair) => Some(vec![serde_json::json!({ "metric": {}, "value": pair })]),
+            (_, Value::Array(series)) => Some(series),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -72,8 +85,8 @@ async fn read(response: Result<reqwest::Response, prometheus_http_query::Error>)
     let response = response.map_err(|e| PrometheusError::Unreachable(chain(&e)))?;
     let body = read_limited(response, LIMIT).await?;
     let envelope: Envelope = serde_json::from_slice(&body).map_err(|e| PrometheusError::Strange(e.to_string()))?;
-    match (envelope.status.as_str(), envelope.data) {
-        ("success", Some(ResultSet { result: Value::Array(result) })) => Ok(Answer { result, warnings: envelope.warnings }),
+    match (envelope.status.as_str(), envelope.data.map(ResultSet::series)) {
+        ("success", Some(Some(result))) => Ok(Answer { result, warnings: envelope.warnings }),
         ("success", _) => Err(PrometheusError::Strange("no list of results".into())),
         (status, _) => Err(PrometheusError::Refused(envelope.error.unwrap_or_else(|| format!("status {status}")))),
     }

@@ -25,3 +25,7 @@ pub use notice::{Channel, Notice};
 pub use problem::Problem;
 pub use time::{Clock, ManualClock, SystemClock, Time};
 pub use verdict::{Layer, Opinion, Verdict};
+
+/// An incident's entries, for the tests of the floors above.
+#[cfg(test)]
+pub(crate) use incident::tests as stage;

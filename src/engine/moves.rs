@@ -86,8 +86,21 @@ fn between_runs(incident: &Incident, planners: Planners, settings: &Settings) ->
         Some(planner) => Move::StartRun(planner),
         None if incident.changed_something() => Move::StartVerifying,
         // Level 1 found nothing to do: perhaps it has recovered by itself, which two signals will tell.
-        None if incident.level == Level::One && ended_well => Move::StartVerifying,
-        None => Move::Escalate(incident.finding.clone().unwrap_or_else(|| "there is neither a runbook nor a model for it".into())),
+        None if incident.level == Level::One && ended_well && has_target(incident) => Move::StartVerifying,
+        None => Move::Escalate(without_a_fix(incident)),
+    }
+}
+
+/// Without a service or host of the inventory nothing independent will ever tell: waiting for it would only delay the page.
+fn has_target(incident: &Incident) -> bool {
+    incident.target.service.is_some() || incident.target.host.is_some()
+}
+
+fn without_a_fix(incident: &Incident) -> String {
+    match &incident.finding {
+        None => "there is neither a runbook nor a model for it".into(),
+        Some(finding) if has_target(incident) => finding.clone(),
+        Some(finding) => format!("the alert names no service or host of the inventory ({finding})"),
     }
 }
 
@@ -122,3 +135,6 @@ fn untried(incident: &Incident, planners: Planners, settings: &Settings) -> Opti
         there && !incident.tried.contains(planner)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,15 @@ pub fn default_verdict(tool: &str) -> Verdict {
     }
 }
 
+/// Tools that read, tell or ask. None of them can carry an effect.
+fn changes_nothing(tool: &str) -> bool {
+    tool.starts_with("get_") || tool.starts_with("check_") || matches!(tool, "send_notification" | "request_human_confirmation")
+}
+
 pub fn judge(action: &Action) -> Opinion {
+    if action.effect.changes_something() && changes_nothing(&action.tool) {
+        return Opinion::new(Layer::Boundary, Verdict::Deny, format!("{} changes nothing, and this would", action.tool));
+    }
     let verdict = default_verdict(&action.tool);
     let reason = match verdict {
         Verdict::Allow => format!("{} is bounded", action.tool),

@@ -90,3 +90,6 @@ impl SafetyChecker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,9 @@
 //! Integration tests: one binary, a module a subject, real parts throughout.
 
+mod architecture;
 mod planning;
+mod prometheus;
 mod reaching;
+mod server;
 mod telling;
+mod webhook;

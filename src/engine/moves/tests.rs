@@ -1,0 +1,170 @@
+//! What comes next, as a table: the entries so far, and the move that follows from them.
+
+use super::*;
+use crate::domain::stage::{Ledger, START, alert, ana, proposal};
+use crate::domain::{AlertStatus, ApprovalId, Entry, Outcome, Signal, Target};
+use Level::{One, Three, Two};
+use PlannerKind::{Model, Runbook};
+
+const NEITHER: Planners = Planners { runbook: false, model: false };
+const BOTH: Planners = Planners { runbook: true, model: true };
+const BOOK: Planners = Planners { runbook: true, model: false };
+
+#[track_caller]
+fn follows(ledger: &Ledger, planners: Planners, expected: Move) {
+    let now = START + chrono::Duration::minutes(1);
+    assert_eq!(next_move(&ledger.incident(), planners, &Settings::default(), now), expected);
+}
+
+fn escalate(why: &str) -> Move {
+    Move::Escalate(why.into())
+}
+
+fn fixed(level: Level) -> Ledger {
+    Ledger::of(level).run(Runbook).did("restart_service", true).run_ended()
+}
+
+#[test]
+fn the_first_planner_goes_first_and_the_second_after_it() {
+    follows(&Ledger::of(One), BOTH, Move::StartRun(Runbook));
+    follows(&Ledger::of(Two), Planners { runbook: false, model: true }, Move::StartRun(Model));
+    follows(&Ledger::of(Two), NEITHER, escalate("there is neither a runbook nor a model for it"));
+    let model_first = Settings { first: Model, ..Settings::default() };
+    assert_eq!(next_move(&Ledger::of(One).incident(), BOTH, &model_first, START), Move::StartRun(Model));
+    let book_was_first = Ledger::of(Two).run(Model).planner_failed();
+    assert_eq!(next_move(&book_was_first.incident(), BOTH, &model_first, START), Move::StartRun(Runbook));
+    follows(&Ledger::of(Two).run(Runbook).planner_failed(), BOTH, Move::StartRun(Model));
+    follows(&Ledger::of(Two).run(Runbook).planner_failed().run(Model).planner_failed(), BOTH, escalate("it cannot go on"));
+    follows(&Ledger::of(Two).run(Runbook).run_ended(), BOTH, Move::StartRun(Model));
+}
+
+#[test]
+fn a_run_asks_its_planner_and_gates_what_a_model_wants_one_by_one() {
+    follows(&Ledger::of(One).run(Runbook), BOTH, Move::Plan(Runbook));
+    let calls = vec![proposal("get_metrics"), proposal("drop_table")];
+    let thought = Ledger::of(One).run(Model).then(Entry::Thought { text: String::new(), calls, tokens: 1 });
+    follows(&thought, BOTH, Move::Gate(proposal("get_metrics")));
+    let first = thought.did("get_metrics", true);
+    follows(&first, BOTH, Move::Gate(proposal("drop_table")));
+    follows(&first.denied("drop_table"), BOTH, Move::Plan(Model));
+}
+
+#[test]
+fn a_denied_run_goes_to_the_next_planner_and_then_to_a_human() {
+    let denied = Ledger::of(One).run(Runbook).denied("restart_service");
+    follows(&denied, BOTH, Move::Plan(Runbook));
+    let over = denied.planner_failed();
+    follows(&over, BOTH, Move::StartRun(Model));
+    follows(&over, BOOK, escalate("it cannot go on"));
+    follows(&over.run(Model).denied("restart_service").planner_failed(), BOTH, escalate("it cannot go on"));
+}
+
+#[test]
+fn what_was_changed_is_verified() {
+    follows(&fixed(One), BOTH, Move::StartVerifying);
+    follows(&fixed(Two), BOTH, Move::StartVerifying);
+    follows(&fixed(One).verifying(), BOTH, Move::Verify);
+    let failed = Ledger::of(One).run(Runbook).did("restart_service", false).run_ended();
+    follows(&failed, BOTH, Move::StartRun(Model));
+    // A planner that broke after it had changed something: the next one looks; without one the change is verified.
+    let broke = Ledger::of(One).run(Runbook).did("restart_service", true).planner_failed();
+    follows(&broke, BOTH, Move::StartRun(Model));
+    follows(&broke, BOOK, Move::StartVerifying);
+}
+
+#[test]
+fn level_one_with_nothing_to_do_is_verified_where_that_can_be_and_level_two_goes_to_a_human() {
+    let looked = |level| Ledger::of(level).run(Runbook).did("check_service_status", true).run_ended();
+    follows(&looked(One), BOOK, Move::StartVerifying);
+    follows(&looked(Two), BOOK, escalate("the book is at its end"));
+    let nowhere = Ledger::about(Target::default(), One).run(Runbook).run_ended();
+    follows(&nowhere, BOOK, escalate("the alert names no service or host of the inventory (the book is at its end)"));
+}
+
+#[test]
+fn level_three_is_told_at_once_and_goes_on_observing() {
+    follows(&Ledger::of(Three), BOTH, escalate("level 3: a rule says so"));
+    let told = Ledger::of(Three).escalated();
+    follows(&told, BOTH, Move::StartRun(Runbook));
+    follows(&told, NEITHER, Move::Wait);
+    let observing = told.run(Runbook);
+    follows(&observing, BOTH, Move::Plan(Runbook));
+    let book_done = observing.did("get_metrics", true).run_ended();
+    follows(&book_done, BOTH, Move::StartRun(Model));
+    follows(&book_done, BOOK, Move::Wait);
+    follows(&book_done.alert_resolved(), BOTH, Move::Close("the alert resolved after the escalation; a human owns what is left".into()));
+    // Raised to level 3 in the middle of a run, and while verifying.
+    let worse = Entry::Classified { level: Three, rule: Some("x".into()), why: "worse".into(), runbook: None, mode: None };
+    follows(&Ledger::of(One).run(Runbook).then(worse.clone()), BOTH, escalate("level 3: worse"));
+    follows(&fixed(One).verifying().then(worse), BOTH, escalate("level 3: worse"));
+}
+
+#[test]
+fn other_levels_wait_for_their_human_once_escalated() {
+    let told = Ledger::of(Two).run(Runbook).escalated();
+    follows(&told, BOTH, Move::Wait);
+    follows(&told.alert_resolved(), BOTH, Move::Close("the alert resolved after the escalation; a human owns what is left".into()));
+}
+
+#[test]
+fn what_is_under_way_or_asked_comes_before_everything_else() {
+    for level in [One, Two, Three] {
+        let under_way = Ledger::of(level).run(Runbook).started("restart_service");
+        follows(&under_way, BOTH, Move::Recover);
+        follows(&under_way.clone().alert_resolved(), BOTH, Move::Recover);
+        follows(&under_way.escalated(), BOTH, Move::Recover);
+        let asked = Ledger::of(level).run(Runbook).asked(3);
+        follows(&asked, BOTH, Move::Answer);
+        follows(&asked.clone().then(Entry::Granted { approval: ApprovalId(3), by: ana() }), BOTH, Move::Answer);
+        follows(&asked.escalated(), BOTH, Move::Answer);
+    }
+}
+
+#[test]
+fn an_action_in_doubt_goes_to_a_human_and_one_that_a_probe_settled_does_not() {
+    let doubt = |found| Ledger::of(One).run(Runbook).started("restart_service").then(Entry::InDoubt { found });
+    follows(&doubt(None), BOTH, escalate("restart_service was started and nobody can tell whether it happened"));
+    follows(&doubt(Some(Outcome::ok("it came up", serde_json::json!({})))), BOTH, Move::Plan(Runbook));
+}
+
+#[test]
+fn an_alert_that_resolves_meanwhile_ends_the_run_and_is_verified() {
+    let resolved = Ledger::of(One).run(Runbook).did("check_service_status", true).alert_resolved();
+    follows(&resolved, BOTH, Move::StopRun(Runbook, "the alert resolved meanwhile".into()));
+    follows(&resolved.run_ended(), BOTH, Move::StartVerifying);
+    follows(&Ledger::of(Two).alert_resolved(), BOTH, Move::StartVerifying);
+    // One of two alerts is not all of them.
+    let joined = Ledger::of(One).run(Runbook).then(Entry::AlertJoined { alert: alert("Another", AlertStatus::Firing) });
+    follows(&joined.alert_resolved(), BOTH, Move::Plan(Runbook));
+}
+
+#[test]
+fn twenty_five_steps_are_enough() {
+    let after = |steps: usize| (0..steps).fold(Ledger::of(Two).run(Model), |ledger, _| ledger.did("get_metrics", true));
+    follows(&after(24), BOTH, Move::Plan(Model));
+    follows(&after(25), BOTH, escalate("25 steps are enough"));
+    let observed = (0..25).fold(Ledger::of(Three).escalated().run(Model), |ledger, _| ledger.did("get_metrics", true));
+    follows(&observed, BOTH, Move::StopRun(Model, "25 steps are enough".into()));
+    // Denied wishes and a model's answers count as well.
+    let thought = || Entry::Thought { text: "hm".into(), calls: vec![proposal("drop_table")], tokens: 1 };
+    let begging = (0..13).fold(Ledger::of(Two).run(Model), |ledger, _| ledger.then(thought()).denied("drop_table"));
+    follows(&begging, BOTH, escalate("25 steps are enough"));
+}
+
+#[test]
+fn a_run_that_takes_too_long_goes_to_a_human() {
+    let settings = Settings::default();
+    let incident = Ledger::of(Two).run(Runbook).incident();
+    let at = |after| next_move(&incident, BOTH, &settings, incident.opened_at + after);
+    assert_eq!(at(settings.run_within), Move::Plan(Runbook));
+    assert_eq!(at(settings.run_within + chrono::Duration::milliseconds(1)), escalate("it has taken too long"));
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    let signal = |signal| Entry::Signalled { signal, holds: true, said: "good".into() };
+    let resolved = fixed(One).verifying().alert_resolved().then(signal(Signal::Alert)).then(signal(Signal::Independent));
+    follows(&resolved, BOTH, Move::Verify);
+    follows(&resolved.then(Entry::Resolved { summary: "fixed".into() }), BOTH, Move::Wait);
+    follows(&Ledger::of(Two).escalated().then(Entry::Closed { outcome: "over".into() }), BOTH, Move::Wait);
+}

@@ -1,0 +1,180 @@
+//! The SafetyChecker against tables of facts, and against random ones. Here: an inventory, an incident about `api` on `web-1` at
+//! level 1 with every budget fresh, and actions on it; a test changes the one fact it is about.
+
+mod budgets;
+mod floor;
+mod random;
+mod rulings;
+mod scope;
+
+use super::{Limits, OwnGround, Ruling, SafetyChecker, Situation, Usage};
+use crate::domain::{
+    Action, Approval, ApprovalId, ApprovalState, Effect, HostName, IncidentId, Inventory, InventoryFile, Layer, Level, Mode, Opinion,
+    Principal, ServiceName, Target, Tier, Time, Verdict, Via,
+};
+use serde_json::json;
+
+fn service(name: &str) -> ServiceName {
+    ServiceName::parse(name).unwrap()
+}
+
+fn host(name: &str) -> HostName {
+    HostName::parse(name).unwrap()
+}
+
+fn target(service_name: Option<&str>, host_name: Option<&str>) -> Target {
+    Target { service: service_name.map(service), host: host_name.map(host) }
+}
+
+/// `api` needs `db`, has a pool and a worker; `other` has nothing to do with it; `responder` is Paramedic's own unit.
+fn inventory() -> Inventory {
+    let process = json!({ "process": { "command": ["/bin/true"] } });
+    let file = json!({
+        "hosts": [
+            { "name": "web-1", "reach": { "local": {} }, "log_roots": ["/var/log/app"] },
+            { "name": "web-2", "reach": { "local": {} }, "log_roots": ["/var/log/app"] },
+            { "name": "db-1", "reach": { "local": {} } },
+        ],
+        "services": [
+            { "name": "api", "reach": process, "hosts": ["web-1"], "depends_on": ["db", "responder", "paramedic"], "pool": "pooler",
+              "consumers": ["worker"], "log_roots": ["/var/log/api"] },
+            { "name": "db", "reach": process, "hosts": ["db-1"], "depends_on": ["other"], "log_roots": ["/var/log/db"] },
+            { "name": "pooler", "reach": process },
+            { "name": "worker", "reach": process },
+            { "name": "other", "reach": process, "hosts": ["web-2"] },
+            { "name": "responder", "reach": { "systemd": { "unit": "paramedic.service" } }, "hosts": ["web-1"] },
+            { "name": "paramedic", "reach": process },
+        ],
+    });
+    Inventory::build(serde_json::from_value::<InventoryFile>(file).unwrap()).unwrap()
+}
+
+/// The facts of a test, owned.
+struct Facts {
+    level: Level,
+    mode: Mode,
+    escalated: bool,
+    target: Target,
+    usage: Usage,
+    own: OwnGround,
+    approval: Option<Approval>,
+    limits: Limits,
+    inventory: Inventory,
+}
+
+const NOW: Time = Time::UNIX_EPOCH;
+const INCIDENT: IncidentId = IncidentId(7);
+
+/// Without the inventory and the bounds, which are the same in every test.
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { level, mode, escalated, target, usage, approval, .. } = self;
+        write!(f, "level {level}, mode {mode}, escalated {escalated}, about {target}, {usage:?}, approval {}", approval.is_some())
+    }
+}
+
+impl Facts {
+    /// Everything speaks for the action.
+    fn good() -> Self {
+        let inventory = inventory();
+        let fresh = || inventory.services().map(|service| (service.name.clone(), 0)).collect();
+        let usage = Usage { restarts: fresh(), scaled: fresh(), actions: Some(0), hosts: Some(Vec::new()), degraded: Some(1) };
+        Self {
+            level: Level::One,
+            mode: Mode::Auto,
+            escalated: false,
+            target: target(Some("api"), Some("web-1")),
+            usage,
+            own: OwnGround { paths: vec!["/var/lib/paramedic".into(), "/var/log/app/paramedic".into()] },
+            approval: None,
+            limits: Limits::default(),
+            inventory,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            now: NOW,
+            incident: INCIDENT,
+            level: self.level,
+            mode: self.mode,
+            escalated: self.escalated,
+            target: &self.target,
+            inventory: &self.inventory,
+            usage: self.usage.clone(),
+            own: &self.own,
+            approval: self.approval.as_ref(),
+        }
+    }
+
+    fn rule(&self, action: &Action) -> Ruling {
+        SafetyChecker::new(self.limits.clone()).rule(action.clone(), &self.situation())
+    }
+
+    fn verdict(&self, action: &Action) -> Verdict {
+        match self.rule(action) {
+            Ruling::Allowed(..) => Verdict::Allow,
+            Ruling::Confirm(..) => Verdict::Confirm,
+            Ruling::Denied(..) => Verdict::Deny,
+        }
+    }
+
+    /// The opinions that deny.
+    fn denials(&self, action: &Action) -> Vec<Opinion> {
+        let opinions = SafetyChecker::new(self.limits.clone()).judge(action, &self.situation());
+        opinions.into_iter().filter(|opinion| opinion.verdict == Verdict::Deny).collect()
+    }
+
+    /// Exactly one layer denies, for this reason.
+    #[track_caller]
+    fn denied_by(&self, action: &Action, layer: Layer, reason: &str) {
+        let denials = self.denials(action);
+        assert!(matches!(self.rule(action), Ruling::Denied(..)), "{action:?} is not denied");
+        assert!(
+            denials.iter().all(|opinion| opinion.layer == layer) && denials.iter().any(|opinion| opinion.reason.contains(reason)),
+            "expected {layer:?}: {reason}, got {denials:?}"
+        );
+    }
+}
+
+fn action(tool: &str, effect: Effect, target: Target) -> Action {
+    let tier = if effect.changes_something() { Tier::Disruptive } else { Tier::Observe };
+    let arguments = json!({ "effect": serde_json::to_value(&effect).unwrap() });
+    Action { tool: tool.into(), tier, target, arguments, effect, reason: "a test".into() }
+}
+
+fn restart(names: &[&str]) -> Action {
+    let services = names.iter().map(|name| service(name)).collect();
+    action("restart_service", Effect::Restart { services }, target(names.first().copied(), None))
+}
+
+fn scale(name: &str, add: u32) -> Action {
+    action("scale_service", Effect::Scale { service: service(name), add }, target(Some(name), None))
+}
+
+fn clean(paths: &[&str], min_age_days: u32) -> Action {
+    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    action("clean_disk_space", Effect::Clean { paths, min_age_days }, target(None, Some("web-1")))
+}
+
+fn observe() -> Action {
+    action("get_metrics", Effect::Observe, target(Some("api"), None))
+}
+
+fn granted(action: &Action) -> Approval {
+    Approval {
+        id: ApprovalId(3),
+        incident: INCIDENT,
+        digest: action.digest(),
+        action: action.clone(),
+        reasons: Vec::new(),
+        asked_at: NOW,
+        expires_at: NOW + chrono::Duration::seconds(300),
+        state: ApprovalState::Granted { by: Principal { name: "ana".into(), via: Via::Cli }, at: NOW },
+    }
+}

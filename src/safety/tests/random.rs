@@ -1,0 +1,161 @@
+//! Random actions in random situations: no panic, and nothing is changed unless every rule of the design says so. The rules are
+//! written down here a second time, from the facts alone.
+
+use super::*;
+use proptest::prelude::*;
+
+const SERVICES: [&str; 8] = ["api", "db", "pooler", "worker", "other", "responder", "paramedic", "ghost"];
+const HOSTS: [&str; 4] = ["web-1", "web-2", "db-1", "ghost-host"];
+const PATHS: [&str; 12] = [
+    "/var/log/app/api",
+    "/var/log/api",
+    "/var/log/db",
+    "/var/log/app",
+    "/",
+    "/etc",
+    "/usr/lib",
+    "/bin/x",
+    "/var/log/app/../..",
+    "var/log/app",
+    "/var/log/app/paramedic/x",
+    "/var/log/app/\0",
+];
+const TOOLS: [&str; 11] = [
+    "restart_service",
+    "clean_disk_space",
+    "scale_service",
+    "restart_connection_pool",
+    "restart_consumers",
+    "get_metrics",
+    "update_config",
+    "delete_database",
+    "send_notification",
+    "request_human_confirmation",
+    "invented",
+];
+
+fn a_service() -> impl Strategy<Value = ServiceName> {
+    prop::sample::select(&SERVICES[..]).prop_map(service)
+}
+
+fn a_target() -> impl Strategy<Value = Target> {
+    let some_host = prop::option::of(prop::sample::select(&HOSTS[..]).prop_map(host));
+    (prop::option::of(a_service()), some_host).prop_map(|(service, host)| Target { service, host })
+}
+
+fn an_effect() -> impl Strategy<Value = Effect> {
+    let paths = prop::collection::vec(prop::sample::select(&PATHS[..]).prop_map(str::to_owned), 0..3);
+    prop_oneof![
+        Just(Effect::Observe),
+        Just(Effect::Talk),
+        Just(Effect::Question),
+        prop::collection::vec(a_service(), 0..3).prop_map(|services| Effect::Restart { services }),
+        (paths, 0_u32..12).prop_map(|(paths, min_age_days)| Effect::Clean { paths, min_age_days }),
+        (a_service(), 0_u32..5).prop_map(|(service, add)| Effect::Scale { service, add }),
+    ]
+}
+
+fn an_action() -> impl Strategy<Value = Action> {
+    let tiers = [Tier::Observe, Tier::Reversible, Tier::Disruptive, Tier::Destructive];
+    let tool = prop::sample::select(&TOOLS[..]);
+    (tool, prop::sample::select(tiers.to_vec()), an_effect(), a_target(), any::<bool>()).prop_map(|(tool, tier, effect, target, honest)| {
+        let made = action(tool, effect, target);
+        if honest { made } else { Action { tier, ..made } }
+    })
+}
+
+fn a_usage() -> impl Strategy<Value = Usage> {
+    let counts = || prop::collection::vec((a_service(), 0_u32..5), 4..12).prop_map(|pairs| pairs.into_iter().collect());
+    let hosts = prop::option::weighted(0.9, prop::collection::vec(prop::sample::select(&HOSTS[..]).prop_map(host), 0..4));
+    let (actions, degraded) = (prop::option::weighted(0.9, 0_u32..12), prop::option::weighted(0.9, 0_u32..7));
+    (counts(), counts(), actions, hosts, degraded).prop_map(|(restarts, scaled, actions, hosts, degraded)| Usage {
+        restarts,
+        scaled,
+        actions,
+        hosts,
+        degraded,
+    })
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let levels = prop::sample::select(vec![Level::One, Level::One, Level::Two, Level::Three]);
+    let modes = prop::sample::select(vec![Mode::Auto, Mode::Auto, Mode::Review, Mode::Disabled]);
+    (levels, modes, prop::bool::weighted(0.1), a_target(), any::<bool>(), a_usage(), any::<bool>()).prop_map(
+        |(level, mode, escalated, about, about_api, usage, fresh)| {
+            let good = Facts::good();
+            let target = if about_api { good.target.clone() } else { about };
+            let usage = if fresh { good.usage.clone() } else { usage };
+            Facts { level, mode, escalated, target, usage, ..good }
+        },
+    )
+}
+
+/// May this be changed at all, by the rules of the design? Level, mode and a human's word are looked at by the caller.
+fn within_bounds(action: &Action, f: &Facts) -> bool {
+    let near = ["api", "db", "pooler", "worker"];
+    let own_scope = |name: &ServiceName| match f.target.service.as_ref().map(ServiceName::as_str) {
+        Some("api") => near.contains(&name.as_str()),
+        Some("db") => ["db", "other"].contains(&name.as_str()),
+        Some(own) => own == name.as_str() && !["paramedic", "responder", "ghost"].contains(&own),
+        None => false,
+    };
+    let budgets = f.usage.actions.is_some_and(|n| n < 10) && f.usage.degraded.is_some_and(|n| n < 5) && f.usage.hosts.is_some();
+    let target_known = action.target.service.as_ref().is_none_or(|s| s.as_str() != "ghost")
+        && action.target.host.as_ref().is_none_or(|h| h.as_str() != "ghost-host");
+    let by_effect = match &action.effect {
+        Effect::Restart { services } => {
+            !services.is_empty() && services.iter().all(|s| own_scope(s) && f.usage.restarts.get(s).is_some_and(|n| *n < 3))
+        }
+        Effect::Scale { service, add } => own_scope(service) && *add >= 1 && f.usage.scaled.get(service).is_some_and(|n| n + add <= 2),
+        Effect::Clean { paths, min_age_days } => {
+            let clean_ones = ["/var/log/app/api", "/var/log/api", "/var/log/db"];
+            *min_age_days >= 7 && !paths.is_empty() && paths.iter().all(|path| clean_ones.contains(&path.as_str()))
+        }
+        Effect::Observe | Effect::Talk | Effect::Question => true,
+    };
+    let known = TOOLS[..5].contains(&action.tool.as_str()) || action.tool == "update_config";
+    budgets && target_known && by_effect && known && !f.escalated && action.tier > Tier::Observe
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_changed_but_within_every_bound(action in an_action(), facts in facts(), approve in any::<bool>()) {
+        let facts = if approve { facts.with(|f| f.approval = Some(granted(&action))) } else { facts };
+        if let Ruling::Allowed(permit, _) = facts.rule(&action) {
+            prop_assert_eq!(permit.action(), &action);
+            if action.effect.changes_something() {
+                prop_assert!(within_bounds(&action, &facts), "{:?} was allowed", action);
+                prop_assert!(facts.level != Level::Three && facts.mode != Mode::Disabled);
+                let by_itself = facts.level == Level::One && facts.mode == Mode::Auto && action.tool != "update_config";
+                prop_assert!(by_itself || permit.approval() == Some(ApprovalId(3)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_ruling_is_the_strictest_opinion_in_whatever_order(action in an_action(), facts in facts(), turn in 0_usize..8) {
+        let mut opinions = SafetyChecker::default().judge(&action, &facts.situation());
+        let count = opinions.len();
+        opinions.rotate_left(turn % count);
+        let strictest = opinions.iter().fold(Verdict::Allow, |so_far, opinion| so_far.max(opinion.verdict));
+        prop_assert_eq!(facts.verdict(&action), strictest);
+    }
+}
+
+#[test]
+fn the_random_facts_reach_every_verdict_for_changes() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..4_000 {
+        let action = an_action().new_tree(&mut runner).unwrap().current();
+        let facts = facts().new_tree(&mut runner).unwrap().current();
+        if action.effect.changes_something() {
+            *seen.entry(facts.verdict(&action)).or_insert(0) += 1;
+        }
+    }
+    assert!(Verdict::Allow <= Verdict::Deny && seen.len() == 3, "{seen:?}: the property would be empty");
+}
