@@ -2,4 +2,6 @@
 
 mod planning;
 mod reaching;
+#[cfg(feature = "failpoints")]
+mod stories;
 mod telling;
