@@ -295,6 +295,24 @@ impl TestApp {
         decided.map(|_| ())
     }
 
+    /// Waits for what Slack tells a clicking user alone.
+    pub async fn slack_answer(&self) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = self.slack.answers().pop() {
+                return answer;
+            }
+            assert!(Instant::now() < end, "the user who clicked was told nothing");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// `paramedic incidents --unreadable`.
+    pub async fn unreadable(&mut self) -> Vec<paramedic::store::Unreadable> {
+        self.mend().await;
+        self.app.as_ref().unwrap().engine.store().unreadable(100).await.unwrap()
+    }
+
     /// The actions PagerDuty took for an incident, in order.
     pub fn pages(&self, id: i64) -> Vec<String> {
         let ours = format!("-INC-{id}");

@@ -3,8 +3,15 @@
 mod app;
 mod hook;
 mod place;
+mod tales;
 
+mod alerts;
+mod bounds;
+mod killed;
 mod level_one;
+mod level_three;
+mod level_two;
+mod planners;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};

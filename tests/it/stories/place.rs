@@ -63,6 +63,12 @@ impl Place {
         kill_process_group(pid, Signal::KILL).unwrap();
     }
 
+    /// The same, where it may be down already.
+    pub fn crash_if_running(&self, service: &str) {
+        let pid = pid(&self.path("run").join(format!("{service}.1.pid"))).unwrap();
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+
     /// How often instances of a service were started: the effects that were really had.
     pub fn starts(&self, service: &str) -> usize {
         let log = fs::read_to_string(self.path("run").join(format!("{service}.log"))).unwrap_or_default();
@@ -101,7 +107,8 @@ impl Drop for Place {
     /// Children outlive their server: nothing else would end them.
     fn drop(&mut self) {
         let Ok(files) = fs::read_dir(self.path("run")) else { return };
-        let pid_files = files.filter_map(|file| file.ok().map(|file| file.path())).filter(|path| path.extension().is_some_and(|e| e == "pid"));
+        let pid_files =
+            files.filter_map(|file| file.ok().map(|file| file.path())).filter(|path| path.extension().is_some_and(|e| e == "pid"));
         for pid in pid_files.filter_map(|path| pid(&path)) {
             let _ = kill_process_group(pid, Signal::KILL);
         }
