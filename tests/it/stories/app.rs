@@ -9,7 +9,7 @@ use paramedic::app::App;
 use paramedic::config::{Config, Overrides};
 use paramedic::domain::{ApprovalId, Clock, Decision, Principal, Time, Via};
 use paramedic::standins::model::{ModelStandin, Reply};
-use paramedic::standins::{PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
+use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
 use paramedic::store::{DecideError, Freeze, FreezePoint, Store};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -311,6 +311,14 @@ impl TestApp {
     pub async fn unreadable(&mut self) -> Vec<paramedic::store::Unreadable> {
         self.mend().await;
         self.app.as_ref().unwrap().engine.store().unreadable(100).await.unwrap()
+    }
+
+    /// Waits for the first page of an incident.
+    pub async fn paged(&self, id: i64) {
+        let ours = format!("-INC-{id}");
+        let first = |event: &PagerDutyEvent| event.action == "trigger" && event.dedup_key.ends_with(&ours);
+        let seen = self.pagerduty.until(PATIENCE, |events| events.iter().any(first).then_some(())).await;
+        assert!(seen.is_some(), "INC-{id} paged nobody: {:#?}", self.pagerduty.events());
     }
 
     /// The actions PagerDuty took for an incident, in order.

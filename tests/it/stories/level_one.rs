@@ -145,9 +145,9 @@ async fn an_alert_that_went_away_while_its_service_is_still_down_is_a_suppressed
     started get_service_logs {"host":null,"level":"error","lines":100,"service":"api-gateway"}
     ok: 0 lines of api-gateway
     started restart_service {"host":null,"reason":"ServiceDown: api-gateway does not serve","service":"api-gateway"}
-    failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] is gone)
-    runbook cannot go on: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] is gone); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] is gone)
-    escalated: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] is gone); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] is gone)
+    failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
+    runbook cannot go on: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
+    escalated: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
     alert ServiceDown resolved
     closed: the alert resolved after the escalation; a human owns what is left
     "#);
@@ -162,6 +162,7 @@ async fn an_alert_that_resolves_while_the_fix_does_not_hold_goes_to_a_human() {
     app.alertmanager(&tales::gateway_down()).await;
     app.until_line(1, "signal independent good").await;
     app.place.crash("api-gateway");
+    app.advance(chrono::Duration::seconds(10)).await;
     app.until_line(1, "signal independent bad").await;
     app.alertmanager(&tales::gateway_down().resolved()).await;
     app.until_line(1, "signal alert good").await;

@@ -135,9 +135,9 @@ async fn the_fifth_degraded_service_within_minutes_brakes_the_fixes_of_the_other
     let transcript = app.transcript(1).await;
     let last: Vec<&str> = transcript.lines().rev().take(3).collect();
     assert_snapshot!(last.join("\n"), @"
-    escalated: step scale (scale_service) became void: granted, but no longer allowed: level 2: a human confirms each change; 5 services are degraded at once: this is no time for single fixes, the brake is on; status: api-gateway is running; latency: no prometheus is configured (prometheus.url); logs: 0 lines of a… (cut)
-    runbook cannot go on: step scale (scale_service) became void: granted, but no longer allowed: level 2: a human confirms each change; 5 services are degraded at once: this is no time for single fixes, the brake is on; status: api-gateway is running; latency: no prometheus is configured (prometheus.url); logs: 0 lines of a… (cut)
-    APR-1 void: granted, but no longer allowed: level 2: a human confirms each change; 5 services are degraded at once: this is no time for single fixes, the brake is on
+    escalated: step scale (scale_service) became void: granted, but no longer allowed: 5 services are degraded at once: this is no time for single fixes, the brake is on; status: api-gateway is running; latency: no prometheus is configured (prometheus.url); logs: 0 lines of api-gateway; others: no alertmanager is … (cut)
+    runbook cannot go on: step scale (scale_service) became void: granted, but no longer allowed: 5 services are degraded at once: this is no time for single fixes, the brake is on; status: api-gateway is running; latency: no prometheus is configured (prometheus.url); logs: 0 lines of api-gateway; others: no alertmanager is … (cut)
+    APR-1 void: granted, but no longer allowed: 5 services are degraded at once: this is no time for single fixes, the brake is on
     ");
     assert_eq!(EVERYBODY.map(|name| app.place.starts(name)), [1; 6]);
 }

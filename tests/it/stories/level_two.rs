@@ -123,6 +123,8 @@ async fn a_question_nobody_answers_in_five_minutes_pages_and_loses_its_buttons()
     email message sent
     ");
     assert_eq!(app.pages(1), ["trigger"]);
+    let mails = app.mail.mails();
+    assert!(mails.len() == 2 && mails.iter().all(|mail| mail.to == ["oncall@example.org"]), "asked, then told: {mails:#?}");
     assert_eq!(app.button("approve"), None);
     let message = app.slack.messages().into_iter().find(|message| message.ts == ts).unwrap();
     assert!(message.shown().contains("xpired"), "{}", message.shown());
