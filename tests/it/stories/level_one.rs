@@ -145,9 +145,9 @@ async fn an_alert_that_went_away_while_its_service_is_still_down_is_a_suppressed
     started get_service_logs {"host":null,"level":"error","lines":100,"service":"api-gateway"}
     ok: 0 lines of api-gateway
     started restart_service {"host":null,"reason":"ServiceDown: api-gateway does not serve","service":"api-gateway"}
-    failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
-    runbook cannot go on: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
-    escalated: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid] ended: exit status: 1)
+    failed: api-gateway was restarted and is dead (api-gateway.1: process [pid])
+    runbook cannot go on: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid]); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid])
+    escalated: step restart (restart_service) failed: api-gateway was restarted and is dead (api-gateway.1: process [pid]); status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway was restarted and is dead (api-gateway.1: process [pid])
     alert ServiceDown resolved
     closed: the alert resolved after the escalation; a human owns what is left
     "#);

@@ -97,7 +97,8 @@ impl Place {
     /// The text without what differs from run to run.
     pub fn redact(&self, text: &str) -> String {
         let text = text.replace(&self.0.path().display().to_string(), "[folder]");
-        let process = regex::Regex::new(r"process \d+").unwrap();
+        // Whether a child was reaped before it was looked at is a matter of milliseconds.
+        let process = regex::Regex::new(r"process \d+( is gone| ended: exit status: \d+)?").unwrap();
         let percent = regex::Regex::new(r"/\S* \d+%").unwrap();
         percent.replace_all(&process.replace_all(&text, "process [pid]"), "[disk]").into_owned()
     }

@@ -128,7 +128,7 @@ async fn notices_wait_for_a_slack_that_fails_and_arrive_in_order_and_once() {
     let firsts: Vec<String> = messages.iter().map(|m| m.text.chars().take(60).collect()).collect();
     assert_eq!(roots, 1, "one thread an incident: {firsts:#?}");
     assert_snapshot!(firsts.join("\n"), @"
-    INC-1 HighRequestLatency: acted, being verified
+    INC-1 HighRequestLatency: resolved and verified
     APR-1: void: the alert resolved before it was used
     ℹ️ INC-1 HighRequestLatency (api-gateway): resolved: recover
     ");
