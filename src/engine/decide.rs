@@ -162,8 +162,10 @@ fn pointless(incident: &Incident, approval: &Approval) -> Option<&'static str> {
     (acts && incident.escalated.is_some()).then_some("the incident was escalated: a human owns it")
 }
 
+/// What only asks for a confirmation has one; the strictest is what stands against it.
 fn no_longer(opinions: Vec<Opinion>) -> String {
-    let reasons: Vec<String> = opinions.into_iter().filter(|o| o.verdict > Verdict::Allow).map(|o| o.reason).collect();
+    let strictest = opinions.iter().map(|o| o.verdict).max();
+    let reasons: Vec<String> = opinions.into_iter().filter(|o| Some(o.verdict) == strictest).map(|o| o.reason).collect();
     format!("granted, but no longer allowed: {}", reasons.join("; "))
 }
 

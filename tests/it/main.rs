@@ -5,5 +5,7 @@ mod planning;
 mod prometheus;
 mod reaching;
 mod server;
+#[cfg(feature = "failpoints")]
+mod stories;
 mod telling;
 mod webhook;
