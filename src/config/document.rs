@@ -273,13 +273,15 @@ impl Spot {
         for (key, spot) in fields {
             let secret = key.strip_suffix("_file").filter(|name| is_secret(name)).map(str::to_owned);
             match (secret, &spot.node) {
-                (Some(name), Node::Scalar(Value::String(file))) => match std::fs::read_to_string(folder.join(file)) {
-                    Ok(text) => {
-                        spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
-                        *key = name;
-                    }
-                    Err(e) => problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display()))),
-                },
+                (Some(name), Node::Scalar(Value::String(file))) => {
+                    let text = std::fs::read_to_string(folder.join(file)).unwrap_or_else(|e| {
+                        problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display())));
+                        // Stands in for the secret while the other errors are looked for; with this one nothing starts.
+                        "unreadable".to_owned()
+                    });
+                    spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
+                    *key = name;
+                }
                 _ => spot.each_file_key(join(&path, key), folder, is_secret, problems),
             }
         }

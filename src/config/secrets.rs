@@ -11,6 +11,16 @@ impl Document {
     pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) {
         self.each_text(&mut |_, text| expand(text, environment), complaints);
         self.each_file_key(&|key| SECRETS.contains(&key), complaints);
+        self.each_text(&mut |path, text| filled(path, text), complaints);
+    }
+}
+
+/// An empty secret is one that everybody knows: a token that opens to no token, a signature that anybody can make.
+fn filled(path: &str, text: &str) -> Result<Option<String>, String> {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    match SECRETS.contains(&key) && text.trim().is_empty() {
+        true => Err("expected a value, it is empty: leave the key out where it is not wanted".to_owned()),
+        false => Ok(None),
     }
 }
 
@@ -39,7 +49,7 @@ fn expand(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Op
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{Document, expand};
 
     fn environment(name: &str) -> Option<String> {
         (name == "TOKEN").then(|| "s3cret".to_owned())
@@ -51,5 +61,34 @@ mod tests {
         assert_eq!(expand("$$5 and a$b", &environment).unwrap().unwrap(), "$5 and a$b");
         assert!(expand("${NOPE}", &environment).unwrap_err().contains("NOPE"));
         assert_eq!(expand("plain", &environment).unwrap(), None);
+    }
+
+    /// What `expand` complains about in this file.
+    fn complaints_of(yaml: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("paramedic.yaml");
+        std::fs::write(&path, yaml).unwrap();
+        std::fs::write(folder.path().join("blank"), "\n").unwrap();
+        let mut complaints = Vec::new();
+        let mut document = Document::open(&path, &mut complaints).unwrap();
+        document.expand(&|name| (name == "EMPTY").then(String::new), &mut complaints);
+        document.read::<crate::config::file::MainFile>(&mut complaints);
+        complaints.iter().map(|complaint| complaint.message.clone()).collect()
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused_wherever_it_comes_from() {
+        let empty = "expected a value, it is empty: leave the key out where it is not wanted";
+        for token in ["webhook_token: ${EMPTY}", "webhook_token: '  '", "webhook_token_file: blank"] {
+            assert_eq!(complaints_of(&format!("server:\n  {token}\n")), [format!("server.webhook_token: {empty}")], "{token}");
+        }
+        assert_eq!(complaints_of("slack: {bot_token: a, app_token: b, signing_secret: '', channel: c}").len(), 1);
+    }
+
+    #[test]
+    fn a_secret_file_that_is_not_there_is_one_complaint() {
+        let told = complaints_of("server: {webhook_token_file: nowhere}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("server.webhook_token_file: ") && told[0].contains("nowhere"), "{told:?}");
     }
 }
