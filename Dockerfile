@@ -34,10 +34,10 @@ USER paramedic
 # Relative paths of a configuration (`data/…`) are below the state folder.
 WORKDIR /var/lib/paramedic
 # Everybody outside the container may knock only where a webhook token is set; without one it is loopback, and the log says so.
-ENV PARAMEDIC_LISTEN=0.0.0.0:9911 \
-    PARAMEDIC_DATABASE_URL=sqlite:///var/lib/paramedic/paramedic.db
+ENV PARAMEDIC_CONFIG=/etc/paramedic/config/paramedic.yaml \
+    PARAMEDIC_LISTEN=0.0.0.0:9911
 VOLUME /var/lib/paramedic
 EXPOSE 9911
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/paramedic"]
-CMD ["serve", "--config", "/etc/paramedic/config/paramedic.yaml"]
+CMD ["serve"]

@@ -20,11 +20,12 @@ class Host:
     def __init__(self, engine, name, address):
         self.engine, self.name, self.address = engine, name, address
 
-    def create(self, image, keys, binary, logs=None):
+    def create(self, image, keys, binary, logs=None, ports=()):
         """Makes the container and puts its own files in; what is in deploy/hand is what runs."""
         self.engine.docker(
             "create", "--name", self.name, "--hostname", self.name, "--label", LABEL, "--network", NETWORK,
             "-p", f"{self.address}:{SSH_PORT}:22", "-p", f"{self.address}:{EXPORTER_PORT}:9100",
+            *(flag for port in ports for flag in ("-p", f"{self.address}:{port}:{port}")),
             "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
             "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp",
             *(["-v", f"{logs.mount}:{LOGS}"] if logs else []), *cgroup_flags(), "-e", "container=docker", image,
@@ -36,6 +37,10 @@ class Host:
         self.put(keys.authorized, "/etc/paramedic/authorized_keys")
         if binary:
             self.put(binary, "/usr/local/bin/paramedic", mode=0o755)
+
+    def inner_address(self):
+        """Where the other hosts reach it."""
+        return self.engine.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name).strip()
 
     def put(self, source, place, mode=0o644):
         """Copies a file or a folder's content in, owned by root."""
@@ -69,10 +74,14 @@ class Host:
     def unpause(self):
         self.engine.docker("unpause", self.name)
 
+    def shown(self, name, *properties):
+        """What `systemctl show` says of a unit."""
+        said = self.run("systemctl", "show", name, "--timestamp=us+utc", "-p", ",".join(properties))
+        return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
     def unit(self, name):
         """ActiveState, and when it last became active, in seconds since 1970 (None if never)."""
-        said = self.run("systemctl", "show", name, "--timestamp=us+utc", "-p", "ActiveState,ActiveEnterTimestamp")
-        shown = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        shown = self.shown(name, "ActiveState", "ActiveEnterTimestamp")
         return shown["ActiveState"], parse_timestamp(shown.get("ActiveEnterTimestamp", ""))
 
 

@@ -4,6 +4,7 @@ from the hosts and from Paramedic's transcript; nothing here repairs anything.""
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -15,6 +16,7 @@ import engine
 from disk import Disk
 from hosts import Host, Keys
 from stories import host_goes_down, logs_fill_a_disk, unit_is_killed
+from unit import PORT, Unit, runs_as_a_unit
 from watch import Watch
 from words import Failure, complain, say, shell, tail
 
@@ -76,18 +78,19 @@ def run_in(folder, options):
         (folder / "keys").mkdir(mode=0o700)
         keys = Keys(folder / "keys")
         api, app = Host(docker, "api-server-03", "127.0.0.13"), Host(docker, "app-server-01", "127.0.0.11")
+        oncall = Host(docker, "oncall-01", "127.0.0.12")
         disk = Disk(docker.cache, app.name)
         stack.callback(disk.stop)
         # Before the disk goes, the host that uses it has to.
         stack.callback(docker.sweep)
         disk.make()
-        for host, logs in ((api, None), (app, disk)):
+        for host, logs, ports in ((api, None, ()), (app, disk, ()), (oncall, None, (PORT,))):
             keys.know(host.name, host.address)
-            host.create(image, keys, options.binary, logs)
+            host.create(image, keys, options.binary, logs, ports)
             host.boot()
-        for host in (api, app):
+        for host in (api, app, oncall):
             host.booted()
-        say(f"hosts up: {api.name} and {app.name}, systemd running; the hand is {api.run('paramedic', '--version').strip()}")
+        say(f"hosts up: {api.name}, {app.name} and {oncall.name}, systemd running; the hand is {api.run('paramedic', '--version').strip()}")
 
         watch = Watch(folder, keys, options.binary.resolve())
         stack.callback(watch.stop)
@@ -102,6 +105,9 @@ def run_in(folder, options):
             logs_fill_a_disk(watch, app)
             host_goes_down(watch, app)
             watch.end_well()
+            unit = Unit(oncall, secrets.token_hex(32))
+            unit.configure(keys, api)
+            runs_as_a_unit(unit, api)
         except Failure:
             complain(f"\nPARAMEDIC'S LOG ENDS WITH\n{tail(folder / 'paramedic.log')}")
             raise

@@ -131,7 +131,10 @@ impl Document {
     pub fn complaint(&self, path: &str, message: &str) -> Complaint {
         let secret = path.rsplit('.').next().is_some_and(super::secrets::is_secret) && message.starts_with("invalid type");
         let message = if secret { "expected a text in quotes" } else { message };
-        let message = &self.hidden.iter().fold(message.to_owned(), |shown, value| shown.replace(value, "(hidden)"));
+        let message = &self
+            .hidden
+            .iter()
+            .fold(message.to_owned(), |shown, value| if value.trim().is_empty() { shown } else { shown.replace(value, "(hidden)") });
         let message = if path.is_empty() || path == "." { message.to_owned() } else { format!("{path}: {message}") };
         Complaint { file: self.path.clone(), line: Some(self.root.line_of(path)), message }
     }
@@ -293,14 +296,16 @@ impl Spot {
         for (key, spot) in fields {
             let secret = key.strip_suffix("_file").filter(|name| is_secret(name)).map(str::to_owned);
             match (secret, &spot.node) {
-                (Some(name), Node::Scalar(Value::String(file))) => match std::fs::read_to_string(folder.join(file)) {
-                    Ok(text) => {
-                        hidden.push(text.trim().to_owned());
-                        spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
-                        *key = name;
-                    }
-                    Err(e) => problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display()))),
-                },
+                (Some(name), Node::Scalar(Value::String(file))) => {
+                    let text = std::fs::read_to_string(folder.join(file)).unwrap_or_else(|e| {
+                        problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display())));
+                        // Stands in for the secret while the other errors are looked for; with this one nothing starts.
+                        "unreadable".to_owned()
+                    });
+                    hidden.push(text.trim().to_owned());
+                    spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
+                    *key = name;
+                }
                 _ => spot.each_file_key(join(&path, key), folder, is_secret, hidden, problems),
             }
         }

@@ -14,11 +14,21 @@ impl Document {
         self.each_text(&mut |_, text| expand(text, &mut remember), complaints);
         shown.iter().for_each(|value| self.hide(value));
         self.each_file_key(&is_secret, complaints);
+        self.each_text(&mut |path, text| filled(path, text), complaints);
     }
 }
 
 pub fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key)
+}
+
+/// An empty secret is one that everybody knows: a token that opens to no token, a signature that anybody can make.
+fn filled(path: &str, text: &str) -> Result<Option<String>, String> {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    match is_secret(key) && text.trim().is_empty() {
+        true => Err("expected a value, it is empty: leave the key out where it is not wanted".to_owned()),
+        false => Ok(None),
+    }
 }
 
 fn expand(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Result<Option<String>, String> {
@@ -46,7 +56,7 @@ fn expand(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Re
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{Document, expand};
 
     fn environment(name: &str) -> Option<String> {
         (name == "TOKEN").then(|| "s3cret".to_owned())
@@ -58,5 +68,34 @@ mod tests {
         assert_eq!(expand("$$5 and a$b", &mut environment).unwrap().unwrap(), "$5 and a$b");
         assert!(expand("${NOPE}", &mut environment).unwrap_err().contains("NOPE"));
         assert_eq!(expand("plain", &mut environment).unwrap(), None);
+    }
+
+    /// What `expand` complains about in this file.
+    fn complaints_of(yaml: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("paramedic.yaml");
+        std::fs::write(&path, yaml).unwrap();
+        std::fs::write(folder.path().join("blank"), "\n").unwrap();
+        let mut complaints = Vec::new();
+        let mut document = Document::open(&path, &mut complaints).unwrap();
+        document.expand(&|name| (name == "EMPTY").then(String::new), &mut complaints);
+        document.read::<crate::config::file::MainFile>(&mut complaints);
+        complaints.iter().map(|complaint| complaint.message.clone()).collect()
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused_wherever_it_comes_from() {
+        let empty = "expected a value, it is empty: leave the key out where it is not wanted";
+        for token in ["webhook_token: ${EMPTY}", "webhook_token: '  '", "webhook_token_file: blank"] {
+            assert_eq!(complaints_of(&format!("server:\n  {token}\n")), [format!("server.webhook_token: {empty}")], "{token}");
+        }
+        assert_eq!(complaints_of("slack: {bot_token: a, app_token: b, signing_secret: '', channel: c}").len(), 1);
+    }
+
+    #[test]
+    fn a_secret_file_that_is_not_there_is_one_complaint() {
+        let told = complaints_of("server: {webhook_token_file: nowhere}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("server.webhook_token_file: ") && told[0].contains("nowhere"), "{told:?}");
     }
 }

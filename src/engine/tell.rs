@@ -43,7 +43,9 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
             vec![(slack, message(Severity::Critical, &format!("{name}: {entry}")))]
         }
         Entry::Escalated { why } => {
-            let finding = before.finding.as_deref().map_or(String::new(), |finding| format!(" Found: {finding}"));
+            // What failed is often what was found: a page says it once, and has room for where to read on.
+            let finding = before.finding.as_deref().filter(|finding| !why.contains(finding));
+            let finding = finding.map_or(String::new(), |finding| format!(" Found: {finding}"));
             let text = format!("{name} needs a human: {why}.{finding} Transcript: paramedic incidents {}", before.id);
             let severity = if before.level == Level::Three { Severity::Critical } else { before.severity().max(Severity::Warning) };
             vec![

@@ -166,11 +166,11 @@ impl Runbook {
                 Trouble::Open => return Next::Wait { step: step.id.clone() },
                 Trouble::Bearable(_) if step.optional => {}
                 Trouble::Bearable(why) | Trouble::Grave(why) => {
-                    return Next::Fail { why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident)) };
+                    return Next::Fail { why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident, index)) };
                 }
             }
         }
-        Next::Done { summary: format!("{}{}", self.file.name, self.learnt(incident)) }
+        Next::Done { summary: format!("{}{}", self.file.name, self.learnt(incident, self.file.steps.len())) }
     }
 
     fn consider(&self, index: usize, incident: &Incident) -> Next {
@@ -237,9 +237,9 @@ impl Runbook {
         self.file.steps[..index].iter().map(|step| step.id.clone()).collect()
     }
 
-    /// What the steps of this run said, for whoever takes over.
-    fn learnt(&self, incident: &Incident) -> String {
-        let said = self.file.steps.iter().filter_map(|step| {
+    /// What the steps before this one said, for whoever takes over.
+    fn learnt(&self, incident: &Incident, before: usize) -> String {
+        let said = self.file.steps[..before].iter().filter_map(|step| {
             let outcome = template::last_step(incident, &step.id)?.outcome()?;
             Some(format!("{}: {}", step.id, outcome.said))
         });
