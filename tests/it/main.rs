@@ -5,5 +5,6 @@ mod planning;
 mod prometheus;
 mod reaching;
 mod server;
+mod store;
 mod telling;
 mod webhook;
