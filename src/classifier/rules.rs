@@ -94,6 +94,11 @@ impl Rules {
         if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn classify(&self, alert: &Alert) -> Classification {
         self.classify_labels(&alert.labels)
     }

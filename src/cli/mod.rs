@@ -1,11 +1,30 @@
 //! Floor 7: the command line. A file a subcommand; each parses its arguments, calls one thing below, and chooses the exit code.
 
-pub mod hand;
+mod chaos;
+mod check;
+mod classify;
+mod decide;
+mod demo;
+mod hand;
+mod incidents;
+mod serve;
+mod stage;
+mod table;
 
+use crate::config::{Config, Overrides};
+use clap::{Parser as _, error::ErrorKind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// sysexits.h: the words on the command line or in a configuration are wrong.
+const EX_USAGE: u8 = 64;
+/// The input to read is wrong.
+const EX_DATAERR: u8 = 65;
+/// Something failed while it ran.
+const EX_FAILED: u8 = 1;
+
 #[derive(Debug, clap::Parser)]
-#[command(name = "paramedic", version, about)]
+#[command(name = "paramedic", version, about, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -13,14 +32,82 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Receive alerts, diagnose, fix within bounds, ask and tell humans.
+    Serve(serve::ServeArgs),
+    /// Read the configuration and say everything that is wrong with it.
+    Check(Files),
+    /// List incidents, or show one with its transcript.
+    Incidents(incidents::IncidentsArgs),
+    /// Grant an approval: `paramedic approve APR-7`.
+    Approve(decide::DecideArgs),
+    /// Refuse an approval: `paramedic deny APR-7`.
+    Deny(decide::DecideArgs),
+    /// What would happen to which alert, without running anything.
+    Classify(classify::ClassifyArgs),
+    /// Tell the main job's story on this machine, with child processes as services. Needs nothing, changes nothing.
+    Demo(demo::DemoArgs),
+    /// Run scenarios and compare what was done with what was expected.
+    Chaos(chaos::ChaosArgs),
     /// Answer one request of Paramedic on this host; started by sshd as a forced command.
     Hand(hand::HandArgs),
+    /// A service for the demo to break.
+    #[command(hide = true)]
+    DemoService(demo::DemoServiceArgs),
+}
+
+/// The configuration a command works with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Files {
+    /// services.yaml, classifier.yaml and runbooks/ lie beside it.
+    #[arg(long, env = "PARAMEDIC_CONFIG", default_value = "config/paramedic.yaml")]
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl Files {
+    /// The configuration, or everything that is wrong with it on stderr and exit code 64.
+    fn load(&self) -> Result<Config, ExitCode> {
+        Config::load(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {
+            for complaint in &complaints {
+                eprintln!("{complaint}");
+            }
+            let count = complaints.len();
+            eprintln!("paramedic: {count} {} in the configuration", if count == 1 { "error" } else { "errors" });
+            ExitCode::from(EX_USAGE)
+        })
+    }
+}
+
+/// Parses the command line; what is wrong with it ends with exit code 64, help with 0.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|e| {
+        // A closed stdout or stderr is nothing to tell anybody about.
+        let _ = e.print();
+        match e.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(EX_USAGE),
+        }
+    })
 }
 
 impl Cli {
     pub async fn run(self) -> ExitCode {
-        match self.command {
-            Command::Hand(args) => hand::run(args).await,
-        }
+        let done = match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Check(files) => check::run(&files),
+            Command::Incidents(args) => incidents::run(args).await,
+            Command::Approve(args) => decide::run(args, crate::domain::Decision::Grant).await,
+            Command::Deny(args) => decide::run(args, crate::domain::Decision::Deny).await,
+            Command::Classify(args) => classify::run(&args),
+            Command::Demo(args) => demo::run(args).await,
+            Command::Chaos(args) => chaos::run(args).await,
+            Command::Hand(args) => return hand::run(args).await,
+            Command::DemoService(args) => demo::serve_badly(&args),
+        };
+        done.unwrap_or_else(|e| {
+            eprintln!("paramedic: {e:#}");
+            ExitCode::from(EX_FAILED)
+        })
     }
 }

@@ -96,12 +96,32 @@ impl Config {
     }
 }
 
-/// The rules and runbooks alone: all that `classify` needs, with the inventory where there is one.
+/// The rules and runbooks alone: all that `classify` needs.
 pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), Vec<Complaint>> {
     let mut complaints = Vec::new();
     let runbooks = read_runbooks(&folder.join("runbooks"), &mut complaints);
     match (read_rules(&folder.join("classifier.yaml"), &runbooks, &mut complaints), complaints.is_empty()) {
         (Some(rules), true) => Ok((rules, runbooks)),
+        _ => Err(complaints),
+    }
+}
+
+/// Any other YAML file with the same care: every error at once, with its line.
+pub fn read_file<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    let read = Document::open(path, &mut complaints).and_then(|document| document.read(&mut complaints));
+    read.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// What the inventory beside the rules makes of an alert; none where there is no inventory.
+pub fn load_targets(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<Targets>, Vec<Complaint>> {
+    let path = folder.join("services.yaml");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut complaints = Vec::new();
+    match read_services(&path, environment, &mut complaints) {
+        Some((_, targets)) if complaints.is_empty() => Ok(Some(targets)),
         _ => Err(complaints),
     }
 }

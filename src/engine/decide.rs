@@ -12,7 +12,7 @@ impl Engine {
     pub async fn decide(&self, id: ApprovalId, decision: Decision, by: Principal, digest: Option<&str>) -> Result<Approval, DecideError> {
         let approval = self.parts.store.decide(id, decision, by, digest, self.now()).await?;
         metrics::counter!("paramedic_approvals_total", "state" => approval.state.word()).increment(1);
-        self.due.notify_one();
+        self.ring();
         Ok(approval)
     }
 

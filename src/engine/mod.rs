@@ -83,8 +83,9 @@ pub struct Engine {
     inbox: Inbox,
     /// Something was accepted and should be raised.
     accepted: Arc<Notify>,
-    /// An incident is due.
+    /// An incident is due: for the workers of any level, and for the one that only takes level 3.
     due: Notify,
+    urgent: Notify,
     /// A notice is in the outbox.
     mail: Notify,
 }
@@ -95,7 +96,7 @@ impl Engine {
         let accepted = Arc::new(Notify::new());
         let bell = accepted.clone();
         let (inbox, storing) = Inbox::open(parts.store.clone(), move || bell.notify_one());
-        let engine = Arc::new(Self { parts, inbox, accepted, due: Notify::new(), mail: Notify::new() });
+        let engine = Arc::new(Self { parts, inbox, accepted, due: Notify::new(), urgent: Notify::new(), mail: Notify::new() });
         tasks.spawn(until(storing, stop.clone()));
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
         engine.clone().start_workers(tasks, stop);
@@ -115,8 +116,18 @@ impl Engine {
         &self.parts.store
     }
 
+    pub fn inventory(&self) -> &Inventory {
+        &self.parts.inventory
+    }
+
     pub fn channels(&self) -> Vec<Channel> {
         self.parts.notifier.channels()
+    }
+
+    /// An incident may be due: a worker of each kind looks.
+    fn ring(&self) {
+        self.due.notify_one();
+        self.urgent.notify_one();
     }
 
     pub fn now(&self) -> Time {

@@ -51,7 +51,7 @@ impl Engine {
         for waiting in resolved {
             self.take_resolved(waiting).await?;
         }
-        self.due.notify_one();
+        self.ring();
         self.mail.notify_waiters();
         Ok(true)
     }

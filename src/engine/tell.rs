@@ -57,9 +57,20 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
         }
         _ => Vec::new(),
     };
-    notices.push((slack, Notice::Card));
+    if shows_on_card(entry) {
+        notices.push((slack, Notice::Card));
+    }
     notices.retain(|(channel, _)| channels.contains(channel));
     notices
+}
+
+/// The card tells where an incident stands, not each of its steps.
+fn shows_on_card(entry: &Entry) -> bool {
+    match entry {
+        Entry::Finished { .. } | Entry::Skipped { .. } | Entry::Thought { .. } | Entry::Waiting { .. } | Entry::Signalled { .. } => false,
+        Entry::Started { action, .. } => action.effect.changes_something(),
+        _ => true,
+    }
 }
 
 fn message(severity: Severity, text: &str) -> Notice {
@@ -159,7 +170,7 @@ impl Engine {
 /// Slack takes about one message a second a channel and lets short bursts pass; PagerDuty about 120 a minute.
 fn pace(channel: Channel) -> DefaultDirectRateLimiter {
     let (a_second, burst) = match channel {
-        Channel::Slack => (1, 8),
+        Channel::Slack => (1, 15),
         Channel::Pagerduty | Channel::Email => (2, 30),
     };
     let of = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);

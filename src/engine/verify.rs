@@ -14,7 +14,10 @@ impl Engine {
     pub(super) async fn start_verifying(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
         let check = self.check_of(incident);
         let within = check.as_ref().map_or(self.parts.settings.verify_within, |check| check.within);
-        let independent = check.map(|check| format!("{}: {}", check.proposal.tool, check.expect));
+        let independent = check.map(|check| match check.expect.len() {
+            0..=60 => format!("{}: {}", check.proposal.tool, check.expect),
+            _ => format!("{}, as the runbook expects it", check.proposal.tool),
+        });
         self.append(claim, incident, vec![Entry::VerifyStarted { deadline: self.now() + within, independent }]).await
     }
 

@@ -25,6 +25,10 @@ impl Engine {
     }
 
     async fn work(self: Arc<Self>, lane: Lane, stop: CancellationToken) {
+        let bell = match lane {
+            Lane::Any => &self.due,
+            Lane::LevelThree => &self.urgent,
+        };
         while !stop.is_cancelled() {
             let pause = match self.take_one(lane, &stop).await {
                 Ok(true) => continue,
@@ -36,7 +40,7 @@ impl Engine {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.due.notified() => {}
+                () = bell.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

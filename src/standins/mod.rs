@@ -1,6 +1,7 @@
 //! Loopback peers that speak the real protocols, for tests, the demo and the chaos run: as strict as the real ones, so that what they
 //! take the real ones would take too. Never part of a running server's way.
 
+mod alertmanager;
 mod fault;
 pub mod model;
 mod pagerduty;
@@ -8,6 +9,7 @@ mod serve;
 mod slack;
 mod smtp;
 
+pub use alertmanager::{AlertmanagerStandin, PostError, Sample};
 pub use fault::{Fault, Faults};
 pub use pagerduty::{PagerDutyEvent, PagerDutyIncident, PagerDutyStandin};
 pub use slack::{ClickError, Forgery, SignedClick, SlackMessage, SlackStandin};

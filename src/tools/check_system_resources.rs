@@ -53,6 +53,9 @@ impl Tool for CheckSystemResources {
         let name = name.ok_or("the incident names no host of the inventory: expected `host`")?;
         arguments::host(&name, about)?;
         arguments.host = Some(name.clone());
+        if arguments.check_types.is_empty() {
+            arguments.check_types = ResourceCheck::ALL.to_vec();
+        }
         understood(&arguments, Target { service: None, host: Some(name) }, Effect::Observe)
     }
 

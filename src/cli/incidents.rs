@@ -1,0 +1,108 @@
+//! `paramedic incidents`: the list, one incident with its transcript, or the deliveries nobody could read. Reads the store
+//! beside a running server.
+
+use super::{Files, table};
+use crate::domain::IncidentId;
+use crate::store::Store;
+use crate::view::{self, IncidentView};
+use anyhow::anyhow;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct IncidentsArgs {
+    /// INC-7, or 7. Without it, the list.
+    id: Option<String>,
+    /// Only incidents in this state (open, diagnosing, awaiting_approval, mitigating, verifying, resolved, escalated, closed).
+    #[arg(long)]
+    state: Option<String>,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+    /// Deliveries that were no alerts, with the reason and their first bytes.
+    #[arg(long, conflicts_with_all = ["id", "state"])]
+    unreadable: bool,
+    /// As the API gives it.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    files: Files,
+}
+
+pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
+    let id: Option<IncidentId> = match args.id.as_deref().map(str::parse).transpose() {
+        Ok(id) => id,
+        Err(e) => {
+            eprintln!("paramedic: {e}");
+            return Ok(ExitCode::from(super::EX_USAGE));
+        }
+    };
+    let config = match args.files.load() {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let store = Store::open_beside(&config.store_url).await?;
+    let text = match (id, args.unreadable) {
+        (_, true) => unreadable(&store, &args).await?,
+        (Some(id), _) => one(&store, id, args.json).await?,
+        (None, false) => list(&store, &args).await?,
+    };
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(store: &Store, args: &IncidentsArgs) -> anyhow::Result<String> {
+    let state = args.state.as_deref().map(view::state_of).transpose().map_err(|why| anyhow!(why))?;
+    let incidents = store.list(state, args.limit).await?;
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&incidents)?);
+    }
+    let rows: Vec<Vec<String>> = incidents
+        .iter()
+        .map(|i| {
+            let place = i.service.clone().or_else(|| i.host.clone()).unwrap_or_else(|| "-".into());
+            let opened = i.opened_at.format("%Y-%m-%d %H:%M:%SZ").to_string();
+            vec![i.id.to_string(), i.state.replace('_', " "), i.level.to_string(), place, i.alertname.clone(), opened]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok("no incidents".into());
+    }
+    Ok(table::render(&["INCIDENT", "STATE", "LEVEL", "SERVICE OR HOST", "ALERT", "OPENED"], &rows))
+}
+
+async fn one(store: &Store, id: IncidentId, json: bool) -> anyhow::Result<String> {
+    let incident = view::incident(store, id).await?.ok_or_else(|| anyhow!("there is no {id}"))?;
+    if json {
+        return Ok(serde_json::to_string_pretty(&incident)?);
+    }
+    Ok(story(&incident))
+}
+
+/// An incident for a terminal: a heading, the transcript, what was told to whom.
+pub fn story(incident: &IncidentView) -> String {
+    let place = incident.service.as_deref().or(incident.host.as_deref()).unwrap_or("no known target");
+    let state = incident.state.as_str().replace('_', " ");
+    let mut lines = vec![format!("{} {} ({}), level {}, {state}", incident.id, table::plain(&incident.alertname), place, incident.level)];
+    for line in &incident.transcript {
+        lines.push(format!("  {} {:>3}  {}", line.recorded.at.format("%H:%M:%S%.3f"), line.recorded.seq, line.text));
+    }
+    for notice in &incident.notices {
+        let error = notice.error.as_deref().map_or(String::new(), |error| format!(" ({})", table::plain(error)));
+        lines.push(format!("  told {:<9} {:<11} {}{error}", notice.channel, notice.kind, notice.state));
+    }
+    lines.join("\n")
+}
+
+async fn unreadable(store: &Store, args: &IncidentsArgs) -> anyhow::Result<String> {
+    let deliveries = store.unreadable(args.limit).await?;
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&deliveries)?);
+    }
+    if deliveries.is_empty() {
+        return Ok("no unreadable deliveries".into());
+    }
+    let lines = deliveries.iter().map(|d| {
+        let at = d.received_at.format("%Y-%m-%d %H:%M:%SZ");
+        format!("{at}  {} bytes  {}\n    {}", d.size, table::plain(&d.reason), table::plain(&d.body))
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}

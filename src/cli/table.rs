@@ -1,0 +1,25 @@
+//! Plain tables for terminals. Outside text loses its control characters, so that no alert paints the screen.
+
+/// Columns as wide as their widest cell, two spaces between.
+pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+    let clean: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let width = |column: usize| {
+        let cells = clean.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut header.iter().copied())];
+    lines.extend(clean.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.join("\n")
+}
+
+/// One line without control characters or bidirectional overrides, at most 120 characters.
+pub fn plain(text: &str) -> String {
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown: String = text.chars().take(120).map(|c| if hidden(c) { ' ' } else { c }).collect();
+    if text.chars().nth(120).is_some() { format!("{shown}…") } else { shown }
+}
