@@ -133,6 +133,29 @@ fn tail(transcript: &str) -> String {
     transcript.lines().skip_while(|line| !line.starts_with("started restart_service")).collect::<Vec<_>>().join("\n")
 }
 
+/// Each server gets as far as one write and what follows from it, and dies before the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_manage_one_write_each_restart_a_service_once_and_get_to_the_end() {
+    let mut app = Setup::default().dies(2, Before).again_and_again().start().await;
+    assert_eq!(crash(&mut app).await, "resolved");
+    assert_eq!(app.place.starts("api-gateway"), 2);
+    assert!(app.deaths > 10, "{} deaths", app.deaths);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_manage_one_write_each_take_a_human_s_word_once() {
+    let mut app = Setup::default().dies(2, Before).again_and_again().start().await;
+    let end = scaled(&mut app).await;
+    let transcript = app.transcript(1).await;
+    assert_eq!((count(&transcript, "asked "), transcript.matches(" granted by ").count()), (1, 1), "{transcript}");
+    // Nothing can tell who added the instance that is there: a human is told.
+    assert_snapshot!(format!("{end}\n{}", transcript.lines().filter(|l| l.contains("doubt")).collect::<Vec<_>>().join("\n")), @"
+    closed
+    in doubt: started, and nothing can tell whether it happened
+    ");
+    assert_eq!(app.place.starts("api-gateway"), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_survives_a_death_before_each_write() {
     at_each_write(Before, "resolved", Setup::default, crash).await;
