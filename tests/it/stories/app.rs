@@ -122,7 +122,6 @@ impl Setup {
 }
 
 pub struct TestApp {
-    pub place: Place,
     pub slack: SlackStandin,
     pub pagerduty: PagerDutyStandin,
     pub mail: SmtpStandin,
@@ -134,6 +133,8 @@ pub struct TestApp {
     again: Option<(i64, FreezePoint)>,
     app: Option<App>,
     http: reqwest::Client,
+    /// Last, so that it goes when nothing writes there any more.
+    pub place: Place,
 }
 
 impl TestApp {
