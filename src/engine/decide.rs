@@ -92,8 +92,9 @@ impl Engine {
         match self.judge(incident, approval.action.clone(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
             Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => {
-                let reasons: Vec<String> =
-                    opinions.into_iter().filter(|o| o.verdict > crate::domain::Verdict::Allow).map(|o| o.reason).collect();
+                // What only asks for a confirmation has one; the strictest is what stands against it.
+                let strictest = opinions.iter().map(|o| o.verdict).max();
+                let reasons: Vec<String> = opinions.into_iter().filter(|o| Some(o.verdict) == strictest).map(|o| o.reason).collect();
                 let why = format!("granted, but no longer allowed: {}", reasons.join("; "));
                 let (id, from) = (approval.id, approval.state.word());
                 let voided = approval.void(&why, self.now()).map_err(|_| fenced(incident))?;

@@ -1,5 +1,6 @@
 //! The gate: the only caller of a tool's `run`. Judge with today's facts, append `started`, act, append `finished`.
 
+use super::raise::{STORM_KEY, STORM_WINDOW};
 use super::{Engine, step::EngineError};
 use crate::domain::{
     Action, Approval, ApprovalState, Effect, Entry, Incident, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
@@ -102,8 +103,15 @@ impl Engine {
         }
         usage.actions = read(store.actions_of(incident.id).await);
         usage.hosts = read(store.hosts_held(incident.id).await);
-        usage.degraded = read(store.degraded_services(now - chrono::Duration::minutes(10)).await);
+        usage.degraded = read(self.degraded(now).await);
         usage
+    }
+
+    /// The services of a large-scale incident have none of their own: while it is open, there are as many as make one.
+    async fn degraded(&self, now: Time) -> Result<u32, StoreError> {
+        let fresh = self.parts.store.degraded_services(now - STORM_WINDOW).await?.len();
+        let storm = self.parts.store.open_incident(STORM_KEY).await?.map_or(0, |_| self.parts.settings.storm_services);
+        Ok(u32::try_from(fresh).unwrap_or(u32::MAX).max(storm))
     }
 
     async fn deny(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {

@@ -84,6 +84,10 @@ fn between_runs(incident: &Incident, planners: Planners, settings: &Settings) ->
     match untried(incident, planners, settings) {
         Some(planner) => Move::StartRun(planner),
         None if incident.changed_something() => Move::StartVerifying,
+        None if ended_well && incident.run_steps().is_empty() => {
+            let finding = incident.finding.as_deref().unwrap_or_default();
+            Move::Escalate(format!("nothing could be looked at or done ({}): {finding}", incident.target))
+        }
         // Level 1 found nothing to do: perhaps it has recovered by itself, which two signals will tell.
         None if incident.level == Level::One && ended_well && has_target(incident) => Move::StartVerifying,
         None => Move::Escalate(without_a_fix(incident)),

@@ -3,8 +3,9 @@
 
 use super::Engine;
 use crate::classifier::Classification;
-use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, Target};
+use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, ServiceName, Target};
 use crate::store::{StoreError, Waiting};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 const BATCH: i64 = 500;
 const TICK: Duration = Duration::from_secs(1);
 /// Incidents younger than this count when many services degrade together.
-const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
+pub(super) const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
+/// The join key of large-scale degradation. While such an incident is open, nothing is changed anywhere.
+pub(super) const STORM_KEY: &str = "large-scale degradation";
 
 /// Alerts of one key that came together.
 struct Group {
@@ -45,8 +48,11 @@ impl Engine {
             return Ok(false);
         }
         let (firing, resolved): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|w| w.alert.status == AlertStatus::Firing);
-        for group in self.group(firing).await? {
-            self.raise_group(group).await?;
+        let groups = self.group(firing).await?;
+        // All that came together counts together: the first of a storm's services is no single fix either.
+        let crowd: BTreeSet<ServiceName> = groups.iter().filter_map(|group| group.target.service.clone()).collect();
+        for group in groups {
+            self.raise_group(group, &crowd).await?;
         }
         for waiting in resolved {
             self.take_resolved(waiting).await?;
@@ -75,12 +81,12 @@ impl Engine {
         Ok(groups)
     }
 
-    async fn raise_group(&self, group: Group) -> Result<(), StoreError> {
+    async fn raise_group(&self, group: Group, crowd: &BTreeSet<ServiceName>) -> Result<(), StoreError> {
         let ids: Vec<i64> = group.alerts.iter().map(|w| w.id).collect();
         if self.join(&group.key, &ids).await? {
             return Ok(());
         }
-        if group.found.level != Level::Three && self.is_storm(&group.target).await? {
+        if group.found.level != Level::Three && self.is_storm(&group.target, crowd).await? {
             return self.raise_storm(group, &ids).await;
         }
         self.open(group, &ids).await
@@ -112,18 +118,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Would this be one service too many at once?
-    async fn is_storm(&self, target: &Target) -> Result<bool, StoreError> {
-        if target.service.is_none() {
-            return Ok(false);
+    /// Is this one service of too many at once: those of fresh incidents, and those whose alerts came with it?
+    async fn is_storm(&self, target: &Target, crowd: &BTreeSet<ServiceName>) -> Result<bool, StoreError> {
+        let Some(service) = &target.service else { return Ok(false) };
+        if self.parts.store.open_incident(STORM_KEY).await?.is_some() {
+            return Ok(true);
         }
-        let others = self.parts.store.degraded_services(self.now() - STORM_WINDOW).await?;
-        Ok(others + 1 >= self.parts.settings.storm_services)
+        let mut degraded = self.parts.store.degraded_services(self.now() - STORM_WINDOW).await?;
+        degraded.extend(crowd.iter().cloned());
+        degraded.insert(service.clone());
+        Ok(degraded.len() >= self.parts.settings.storm_services as usize)
     }
 
     /// Many services at once are one incident of level 3, and nothing is restarted.
     async fn raise_storm(&self, mut group: Group, ids: &[i64]) -> Result<(), StoreError> {
-        group.key = "large-scale degradation".into();
+        group.key = STORM_KEY.into();
         if self.join(&group.key, ids).await? {
             return Ok(());
         }

@@ -146,9 +146,14 @@ impl Engine {
                 metrics::counter!("paramedic_model_tokens_total").increment(thought.tokens);
                 Entry::Thought { text: thought.text, calls: thought.calls, tokens: thought.tokens }
             }
-            Err(e) => Entry::PlannerFailed { planner, why: e.to_string() },
+            Err(e) => Entry::PlannerFailed { planner, why: with_sources(&e) },
         }
     }
+}
+
+/// "ask the model: no answer within 60 s": whoever reads the transcript has no log.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 enum Asked {

@@ -110,10 +110,13 @@ impl Engine {
 
     async fn deliver(&self, letter: &Letter) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        match self.send(letter).await? {
+        let Some(incident) = store.incident(letter.incident).await? else {
+            return store.give_up(letter, "its incident is not in the ledger").await;
+        };
+        match self.send(letter, &incident).await? {
             Ok(sent) => {
                 self.remember(letter, sent).await?;
-                store.sent(letter, self.now()).await
+                store.sent(letter, incident.seq, self.now()).await
             }
             Err(SendError::Later { after, why }) => {
                 let wait = after.and_then(|after| chrono::Duration::from_std(after).ok()).unwrap_or_else(|| back_off(letter.attempts));
@@ -127,11 +130,8 @@ impl Engine {
         }
     }
 
-    async fn send(&self, letter: &Letter) -> Result<Result<Sent, SendError>, StoreError> {
+    async fn send(&self, letter: &Letter, incident: &Incident) -> Result<Result<Sent, SendError>, StoreError> {
         let store = &self.parts.store;
-        let Some(incident) = store.incident(letter.incident).await? else {
-            return Ok(Err(SendError::Never { why: "its incident is not in the ledger".into() }));
-        };
         let approval_id = match &letter.notice {
             Notice::Ask { approval } | Notice::AskClosed { approval } => Some(*approval),
             _ => None,
@@ -147,7 +147,7 @@ impl Engine {
         let outgoing = Outgoing {
             channel: letter.channel,
             notice: &letter.notice,
-            incident: &incident,
+            incident,
             approval: approval.as_ref(),
             thread: thread.as_ref(),
             message_ts: message_ts.as_deref(),

@@ -1,8 +1,9 @@
 //! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
 
 use super::{Result, Store, Unreadable, from_json, millis, strange, time};
-use crate::domain::{Alert, AlertStatus, IncidentId, Time};
+use crate::domain::{Alert, AlertStatus, IncidentId, ServiceName, Time};
 use sqlx::Row;
+use std::collections::BTreeSet;
 
 /// An accepted alert that no incident has yet.
 #[derive(Debug, Clone)]
@@ -98,12 +99,16 @@ impl Store {
         Ok(())
     }
 
-    /// How many services have an incident that was opened since `since` and is not over, the given service included.
-    pub async fn degraded_services(&self, since: Time) -> Result<u32> {
-        let sql = "SELECT COUNT(DISTINCT service) AS n FROM incidents WHERE opened_at >= $1 AND closed_at IS NULL AND service IS NOT NULL";
-        let row = sqlx::query(sql).bind(millis(since)).fetch_one(&self.read).await?;
-        let count: i64 = row.try_get("n")?;
-        u32::try_from(count).map_err(|e| strange("count of degraded services", e))
+    /// Services with an incident that was opened since `since` and is not over.
+    pub async fn degraded_services(&self, since: Time) -> Result<BTreeSet<ServiceName>> {
+        let sql = "SELECT DISTINCT service FROM incidents WHERE opened_at >= $1 AND closed_at IS NULL AND service IS NOT NULL";
+        let rows = sqlx::query(sql).bind(millis(since)).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let name: String = row.try_get("service")?;
+                ServiceName::parse(&name).map_err(|e| strange("incidents.service", e))
+            })
+            .collect()
     }
 
     pub async fn keep_unreadable(&self, body: &[u8], reason: &str, now: Time) -> Result<()> {

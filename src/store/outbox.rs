@@ -1,7 +1,7 @@
 //! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
 
 use super::{Result, Store, from_json, json, millis, strange, time};
-use crate::domain::{Channel, IncidentId, Notice, Time};
+use crate::domain::{Channel, IncidentId, Notice, Seq, Time};
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
@@ -44,9 +44,20 @@ impl Store {
             .collect()
     }
 
-    pub async fn sent(&self, letter: &Letter, now: Time) -> Result<()> {
+    /// `shown` is the incident's last entry when the notice was made. A card that was overtaken while it was on its way is
+    /// followed by another one: the entry that overtook it saw it waiting and asked for none.
+    pub async fn sent(&self, letter: &Letter, shown: Seq, now: Time) -> Result<()> {
+        let mut transaction = self.begin().await?;
         let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = $1, error = NULL WHERE id = $2";
-        sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&mut *transaction).await?;
+        if letter.notice == Notice::Card {
+            let sql = "SELECT 1 AS one FROM incidents WHERE id = $1 AND seq > $2";
+            let overtaken = sqlx::query(sql).bind(letter.incident.0).bind(shown).fetch_optional(&mut *transaction).await?;
+            if overtaken.is_some() {
+                enqueue(&mut transaction, letter.incident, &[(letter.channel, Notice::Card)], now).await?;
+            }
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -6,5 +6,7 @@ mod prometheus;
 mod reaching;
 mod server;
 mod store;
+#[cfg(feature = "failpoints")]
+mod stories;
 mod telling;
 mod webhook;

@@ -1,0 +1,345 @@
+//! A whole Paramedic in a story: the real server, real children, a real disk; Slack, PagerDuty, a mailbox and a model on loopback.
+//! A restart is an ordinary step. Where a freeze point is planned, the server dies there, another starts on the same folder, and the
+//! story goes on by itself.
+
+use super::hook::Hook;
+use super::place::Place;
+use futures::FutureExt as _;
+use paramedic::app::App;
+use paramedic::config::{Config, Overrides};
+use paramedic::domain::{ApprovalId, Clock, Decision, Principal, Time, Via};
+use paramedic::standins::model::{ModelStandin, Reply};
+use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
+use paramedic::store::{DecideError, Freeze, FreezePoint, Store};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub const ANA: &str = "U0ANA";
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Real time, which children's start times are compared with, plus what a story skips of it.
+#[derive(Debug, Default)]
+pub struct StoryClock(Mutex<chrono::Duration>);
+
+impl Clock for StoryClock {
+    fn now(&self) -> Time {
+        chrono::Utc::now() + *self.0.lock().unwrap()
+    }
+}
+
+/// What differs from the plain configuration.
+#[derive(Default)]
+pub struct Setup {
+    model: Option<Vec<Reply>>,
+    more: Vec<(&'static str, Value)>,
+    services: Vec<(&'static str, Value)>,
+    without_runbooks: bool,
+    freeze: Option<(i64, FreezePoint)>,
+    again: bool,
+}
+
+impl Setup {
+    /// A model that answers by this script.
+    pub fn model(mut self, replies: Vec<Reply>) -> Self {
+        self.model = Some(replies);
+        self
+    }
+
+    /// A key of `paramedic.yaml`.
+    pub fn with(mut self, key: &'static str, value: Value) -> Self {
+        self.more.push((key, value));
+        self
+    }
+
+    /// Keys of one service of the inventory.
+    pub fn service(mut self, name: &'static str, keys: Value) -> Self {
+        self.services.push((name, keys));
+        self
+    }
+
+    /// Rules that name no runbook, and no runbooks.
+    pub fn without_runbooks(mut self) -> Self {
+        self.without_runbooks = true;
+        self
+    }
+
+    /// The server dies at its `nth` ledger write.
+    pub fn dies(mut self, nth: i64, at: FreezePoint) -> Self {
+        self.freeze = Some((nth, at));
+        self
+    }
+
+    /// And so does each one after it.
+    pub fn again_and_again(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    pub async fn start(self) -> TestApp {
+        let place = Place::new();
+        let (slack, pagerduty, mail) = (SlackStandin::start().await, PagerDutyStandin::start().await, SmtpStandin::start().await);
+        let (slack, pagerduty, mail) = (slack.unwrap(), pagerduty.unwrap(), mail.unwrap());
+        let model = ModelStandin::start(self.model.clone().unwrap_or_default()).await.unwrap();
+        let mut main = json!({
+            "server": { "listen": "127.0.0.1:0" },
+            "store": { "url": place.store_url() },
+            "run_dir": place.path("run"),
+            "slack": {
+                "bot_token": SlackStandin::BOT_TOKEN, "channel": SlackStandin::CHANNEL_NAME, "api_url": slack.api_url(),
+                "approvers": [ANA], "signing_secret": SlackStandin::SIGNING_SECRET,
+                "team_id": SlackStandin::TEAM, "app_id": SlackStandin::APP,
+            },
+            "pagerduty": { "routing_key": PagerDutyStandin::ROUTING_KEY, "api_url": pagerduty.api_url() },
+            "email": { "url": mail.url(), "from": "paramedic@example.org", "to": ["oncall@example.org"] },
+        });
+        if self.model.is_some() {
+            main["llm"] = json!({ "base_url": model.url(), "model": "scripted" });
+        }
+        for (key, value) in self.more {
+            main[key] = value;
+        }
+        let mut inventory = place.inventory();
+        for (name, keys) in self.services {
+            let services = inventory["services"].as_array_mut().unwrap();
+            let service = services.iter_mut().find(|service| service["name"] == name).unwrap();
+            service.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        }
+        place.write_config("paramedic.yaml", &main);
+        place.write_config("services.yaml", &inventory);
+        if self.without_runbooks {
+            place.forget_runbooks();
+        }
+        let again = self.freeze.filter(|_| self.again);
+        let clock = Arc::new(StoryClock::default());
+        let http = paramedic::clients::http::client(Duration::from_secs(5)).unwrap();
+        let freeze = Freeze::default();
+        let mut app = TestApp { place, clock, slack, pagerduty, mail, model, freeze, again, deaths: 0, app: None, http };
+        app.boot(self.freeze).await;
+        app
+    }
+}
+
+pub struct TestApp {
+    pub slack: SlackStandin,
+    pub pagerduty: PagerDutyStandin,
+    pub mail: SmtpStandin,
+    pub model: ModelStandin,
+    /// How often a planned freeze point was reached.
+    pub deaths: u32,
+    clock: Arc<StoryClock>,
+    freeze: Freeze,
+    again: Option<(i64, FreezePoint)>,
+    app: Option<App>,
+    http: reqwest::Client,
+    /// Last, so that it goes when nothing writes there any more.
+    pub place: Place,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    async fn boot(&mut self, dies: Option<(i64, FreezePoint)>) {
+        self.freeze = dies.map_or_else(Freeze::default, |(nth, at)| Freeze::at(nth, at));
+        let load = || Config::load(&self.place.path("config/paramedic.yaml"), &Overrides::default(), &|_| None);
+        let end = Instant::now() + PATIENCE;
+        // The one before lets go of the store when its last connection ends.
+        let app = loop {
+            match App::start(load().unwrap(), self.clock.clone(), self.freeze.clone()).await {
+                Ok(app) => break app,
+                Err(e) if format!("{e:#}").contains("another paramedic") && Instant::now() < end => tokio::time::sleep(LOOK).await,
+                Err(e) => panic!("the server did not start: {e:#}"),
+            }
+        };
+        self.app = Some(app);
+    }
+
+    /// Dies where it stands and starts again on the same folder. The children live on.
+    pub async fn restart(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.kill().await;
+        }
+        self.boot(self.again).await;
+    }
+
+    /// If the planned freeze point has been reached, the server is as good as dead: another one takes over.
+    async fn mend(&mut self) {
+        if self.freeze.reached().now_or_never().is_some() {
+            self.deaths += 1;
+            self.restart().await;
+        }
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}", self.app.as_ref().unwrap().address)
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub async fn advance(&mut self, by: chrono::Duration) {
+        self.mend().await;
+        *self.clock.0.lock().unwrap() += by;
+    }
+
+    /// Posts it as Alertmanager does: again and again until a 2xx, and never again after a 4xx.
+    pub async fn alertmanager(&mut self, hook: &Hook) {
+        let body = hook.body().to_string();
+        assert_eq!(self.post(&body).await, 200, "{body}");
+    }
+
+    /// The answer's status, once it is neither 5xx nor none.
+    pub async fn post(&mut self, body: &str) -> u16 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.mend().await;
+            let request = self.http.post(format!("{}/webhooks/alertmanager", self.base())).header("connection", "close");
+            match request.body(body.to_owned()).send().await {
+                Ok(answer) if answer.status().as_u16() < 500 => return answer.status().as_u16(),
+                other => assert!(Instant::now() < end, "no answer to a delivery: {other:?}"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Option<Value> {
+        self.mend().await;
+        let answer = self.http.get(format!("{}{path}", self.base())).header("connection", "close").send().await.ok()?;
+        if answer.status() != 200 {
+            return None;
+        }
+        answer.json().await.ok()
+    }
+
+    /// `GET /api/incidents/INC-n`; null if there is none.
+    pub async fn incident(&mut self, id: i64) -> Value {
+        self.get(&format!("/api/incidents/INC-{id}")).await.unwrap_or(Value::Null)
+    }
+
+    pub async fn incidents(&mut self) -> Vec<Value> {
+        let mut listed = self.get("/api/incidents").await.unwrap().as_array().unwrap().clone();
+        listed.reverse();
+        listed
+    }
+
+    /// Waits until the incident is in one of these states; which one.
+    pub async fn until(&mut self, id: i64, states: &[&str]) -> String {
+        self.wait_for(id, &format!("state {states:?}"), |incident| {
+            states.iter().find(|state| incident["state"] == **state).map(|state| (*state).to_owned())
+        })
+        .await
+    }
+
+    /// Waits until a line of the transcript begins with this.
+    pub async fn until_line(&mut self, id: i64, start: &str) {
+        self.wait_for(id, &format!("line `{start}`"), |incident| lines(incident).iter().any(|l| l.starts_with(start)).then_some(())).await;
+    }
+
+    pub async fn wait_for<T>(&mut self, id: i64, what: &str, mut look: impl FnMut(&Value) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let incident = self.incident(id).await;
+            if let Some(found) = look(&incident) {
+                return found;
+            }
+            let shown = lines(&incident).join("\n");
+            assert!(Instant::now() < end, "INC-{id}: waited in vain for {what}; it is {}:\n{shown}", incident["state"]);
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The transcript without what differs from run to run.
+    pub async fn transcript(&mut self, id: i64) -> String {
+        let incident = self.incident(id).await;
+        self.place.redact(&lines(&incident).join("\n"))
+    }
+
+    /// Waits until every notice was sent; the kinds by channel, in order, cards left out: how many edits they came to is a matter of pace.
+    pub async fn told(&mut self, id: i64) -> String {
+        let sent = |incident: &Value| {
+            let notices = incident["notices"].as_array()?;
+            notices.iter().all(|notice| notice["state"] != "waiting").then(|| notices.clone())
+        };
+        let notices = self.wait_for(id, "an empty outbox", sent).await;
+        let text = |notice: &Value, key: &str| notice[key].as_str().unwrap().to_owned();
+        let kinds: Vec<String> = notices
+            .iter()
+            .filter(|notice| notice["kind"] != "card")
+            .map(|notice| format!("{} {} {}", text(notice, "channel"), text(notice, "kind"), text(notice, "state")))
+            .collect();
+        kinds.join("\n")
+    }
+
+    /// Clicks Approve or Deny in Slack as soon as there is such a button, again if nobody acknowledged; the message's `ts`.
+    pub async fn click(&mut self, button: &str, user: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.mend().await;
+            if let Some(ts) = self.button(button) {
+                match self.slack.click(&self.base(), &ts, button, user, self.now()).await {
+                    Ok(200) => return ts,
+                    other => assert!(Instant::now() < end, "the click was not acknowledged: {other:?}"),
+                }
+            }
+            assert!(Instant::now() < end, "there is no button `{button}` in {:#?}", self.slack.messages());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The newest message with such a live button.
+    pub fn button(&self, button: &str) -> Option<String> {
+        let has = |message: &&SlackMessage| message.buttons().contains(&button);
+        self.slack.messages().iter().rev().find(has).map(|message| message.ts.clone())
+    }
+
+    /// `paramedic approve APR-n` or `deny`: a second process at the same store.
+    pub async fn decide_cli(&mut self, approval: i64, decision: Decision, user: &str) -> Result<(), DecideError> {
+        self.mend().await;
+        let store = Store::open_beside(&self.place.store_url()).await.unwrap();
+        let by = Principal { name: user.to_owned(), via: Via::Cli };
+        let decided = store.decide(ApprovalId(approval), decision, by, None, self.now()).await;
+        store.close().await;
+        decided.map(|_| ())
+    }
+
+    /// Waits for what Slack tells a clicking user alone.
+    pub async fn slack_answer(&self) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = self.slack.answers().pop() {
+                return answer;
+            }
+            assert!(Instant::now() < end, "the user who clicked was told nothing");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// `paramedic incidents --unreadable`.
+    pub async fn unreadable(&mut self) -> Vec<paramedic::store::Unreadable> {
+        self.mend().await;
+        self.app.as_ref().unwrap().engine.store().unreadable(100).await.unwrap()
+    }
+
+    /// Waits for the first page of an incident.
+    pub async fn paged(&self, id: i64) {
+        let ours = format!("-INC-{id}");
+        let first = |event: &PagerDutyEvent| event.action == "trigger" && event.dedup_key.ends_with(&ours);
+        let seen = self.pagerduty.until(PATIENCE, |events| events.iter().any(first).then_some(())).await;
+        assert!(seen.is_some(), "INC-{id} paged nobody: {:#?}", self.pagerduty.events());
+    }
+
+    /// The actions PagerDuty took for an incident, in order.
+    pub fn pages(&self, id: i64) -> Vec<String> {
+        let ours = format!("-INC-{id}");
+        self.pagerduty.events().iter().filter(|event| event.dedup_key.ends_with(&ours)).map(|event| event.action.clone()).collect()
+    }
+}
+
+pub fn lines(incident: &Value) -> Vec<String> {
+    let entries = incident["transcript"].as_array().map_or(&[][..], Vec::as_slice);
+    entries.iter().map(|entry| entry["text"].as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,17 @@
+//! Stories: a whole server from the webhook to the page, with the transcript as the main witness.
+
+mod app;
+mod hook;
+mod place;
+mod tales;
+
+mod alerts;
+mod bounds;
+mod killed;
+mod level_one;
+mod level_three;
+mod level_two;
+mod planners;
+
+pub use app::{ANA, Setup, TestApp};
+pub use hook::{Hook, firing};
