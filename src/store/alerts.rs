@@ -68,7 +68,7 @@ impl Store {
 
     /// Puts alerts into an incident and wakes it. `false`: the incident is over, and took nothing.
     pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<bool> {
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
         let woken = sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(&mut *transaction).await?;
         if woken.rows_affected() != 1 {

@@ -45,10 +45,7 @@ impl Store {
         digest: Option<&str>,
         now: Time,
     ) -> std::result::Result<Approval, DecideError> {
-        let mut transaction = self.write.begin().await.map_err(StoreError::from)?;
-        // Writes first: a transaction that reads first and writes later is refused when somebody else wrote meanwhile.
-        let touch = sqlx::query("UPDATE approvals SET state = state WHERE id = $1").bind(id.0);
-        touch.execute(&mut *transaction).await.map_err(StoreError::from)?;
+        let mut transaction = self.begin().await?;
         let row = sqlx::query("SELECT body FROM approvals WHERE id = $1")
             .bind(id.0)
             .fetch_optional(&mut *transaction)
@@ -65,7 +62,7 @@ impl Store {
             return Err(IllegalTransition::Decided(id, "decided").into());
         }
         poke(&mut transaction, decided.incident, now).await?;
-        transaction.commit().await.map_err(StoreError::from)?;
+        transaction.commit().await?;
         Ok(decided)
     }
 

@@ -80,7 +80,7 @@ async fn run(store: Store, mut receiver: mpsc::Receiver<Delivery>, stored: impl 
 impl Store {
     async fn accept(&self, batch: &[Delivery]) -> Result<(), StoreError> {
         let rows: Vec<(&Alert, Time)> = batch.iter().flat_map(|d| d.alerts.iter().map(|alert| (alert, d.received_at))).collect();
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         for chunk in rows.chunks(ROWS_A_STATEMENT) {
             let places: Vec<String> = (0..chunk.len()).map(|i| place(i * 5)).collect();
             let sql = format!(

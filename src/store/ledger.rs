@@ -85,7 +85,7 @@ impl Store {
         now: Time,
     ) -> Result<Incident> {
         self.freeze.pass(FreezePoint::Before).await;
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
              VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2) RETURNING id";
         let row = sqlx::query(sql).bind(join_key.to_owned()).bind(millis(now)).fetch_one(&mut *transaction).await?;
@@ -113,7 +113,7 @@ impl Store {
         for entry in &recorded {
             after.apply(entry)?;
         }
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         let sql = "UPDATE incidents SET seq = $1 WHERE id = $2 AND lease = $3 AND seq = $4";
         let query = sqlx::query(sql).bind(after.seq).bind(claim.incident.0).bind(claim.lease).bind(incident.seq);
         if query.execute(&mut *transaction).await?.rows_affected() != 1 {

@@ -8,6 +8,7 @@ mod inbox;
 mod incidents;
 mod ledger;
 mod outbox;
+mod transaction;
 mod usage;
 
 pub use alerts::{Assigned, Waiting};
@@ -21,7 +22,7 @@ pub use outbox::{Letter, NoticeRow};
 use crate::domain::Time;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyPool, Connection as _, Row};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -38,8 +39,8 @@ pub enum StoreError {
     Open { path: PathBuf, why: String },
     #[error("store {0} is used by another paramedic server: one server a SQLite file")]
     InUse(PathBuf),
-    #[error("migrate the store")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("bring the tables of store {path} up to date")]
+    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
     #[error("store: {0}")]
     Sql(#[from] sqlx::Error),
     #[error("store: row {row} is not readable: {why}")]
@@ -96,8 +97,9 @@ impl Store {
 
     async fn connect(path: PathBuf, freeze: Freeze, server: Option<Arc<File>>) -> Result<Self> {
         sqlx::any::install_default_drivers();
+        probe(&path).await?;
         let write = pool(&path, 1, "rwc").await?;
-        MIGRATIONS.run(&write).await?;
+        MIGRATIONS.run(&write).await.map_err(|source| StoreError::Migrate { path: path.clone(), source })?;
         let read = pool(&path, 4, "rw").await?;
         let instance = instance(&write).await?;
         Ok(Self { write, read, instance, path, freeze, _server: server })
@@ -145,9 +147,21 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
-async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
+fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {
     let url = format!("sqlite://{}?mode={mode}", path.display());
-    let options = AnyConnectOptions::from_str(&url).map_err(|_| StoreError::Url(url.clone()))?;
+    AnyConnectOptions::from_str(&url).map_err(|_| StoreError::Url(url))
+}
+
+/// Reads once what every connection needs: a pool would try again and again, and say only that it timed out.
+async fn probe(path: &Path) -> Result<()> {
+    let why = |e: sqlx::Error| StoreError::Open { path: path.to_owned(), why: e.to_string() };
+    let mut connection = sqlx::AnyConnection::connect_with(&options(path, "rwc")?).await.map_err(why)?;
+    sqlx::query("SELECT COUNT(*) FROM sqlite_master").execute(&mut connection).await.map_err(why)?;
+    connection.close().await.map_err(why)
+}
+
+async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
+    let options = options(path, mode)?;
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(10))

@@ -42,7 +42,7 @@ impl Store {
 
     /// It arrived. A card speaks for the incident as it stood at `seq`; if that has moved on meanwhile, another card follows.
     pub async fn sent(&self, letter: &Letter, seq: Seq, now: Time) -> Result<()> {
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = $1, error = NULL WHERE id = $2";
         sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&mut *transaction).await?;
         if letter.notice == Notice::Card {
@@ -58,7 +58,7 @@ impl Store {
 
     /// Puts notices into the outbox that follow from no entry: the incident's own ledger cannot be written or read.
     pub async fn tell(&self, incident: IncidentId, notices: &[(Channel, Notice)], now: Time) -> Result<()> {
-        let mut transaction = self.write.begin().await?;
+        let mut transaction = self.begin().await?;
         enqueue(&mut transaction, incident, notices, now).await?;
         transaction.commit().await?;
         Ok(())

@@ -6,6 +6,9 @@ use crate::domain::{HostName, Outcome, ServiceName, Time};
 use serde::Serialize;
 use serde_json::json;
 
+/// A service's start is told in whole seconds, a child's a tick coarser, and ours in milliseconds.
+const COARSE: chrono::Duration = chrono::Duration::milliseconds(1_100);
+
 pub fn outcome<T: Serialize>(said: String, output: &T) -> Outcome {
     match serde_json::to_value(output) {
         Ok(output) => Outcome::ok(said, output),
@@ -68,8 +71,7 @@ pub async fn probe_all(services: &[ServiceName], host: Option<&HostName>, starte
 }
 
 fn came_up(name: &ServiceName, status: &ServiceStatus, started_at: Time) -> (bool, String) {
-    // Whole seconds on the host's clock against milliseconds on ours.
-    let since = status.since.filter(|since| *since + chrono::Duration::seconds(1) >= started_at);
+    let since = status.since.filter(|since| *since + COARSE >= started_at);
     match (status.active, since) {
         (true, Some(_)) => (true, format!("{name} came up after the restart was started")),
         (true, None) => (false, format!("{name} runs since before: it was not restarted")),

@@ -196,6 +196,21 @@ fn only_its_own_module_names_a_library() {
 }
 
 #[test]
+fn a_write_transaction_is_the_stores_own_never_sqlxs() {
+    let mut complaints = Complaints::default();
+    for source in sources().iter().filter(|source| source.module == "store") {
+        for line in source.lines().iter().filter(|line| line.code.contains(".begin()") && !line.code.contains("self.begin()")) {
+            complaints.add(
+                source,
+                line.number,
+                "sqlx' transactions lose count when a disk is full: use Store::begin (store/transaction.rs)",
+            );
+        }
+    }
+    complaints.none();
+}
+
+#[test]
 fn only_the_gate_runs_a_tool_and_only_the_safety_checker_authorises() {
     let mut complaints = Complaints::default();
     let (mut runs, mut made) = (0, 0);

@@ -5,6 +5,7 @@ mod planning;
 mod prometheus;
 mod reaching;
 mod server;
+mod store;
 #[cfg(feature = "failpoints")]
 mod stories;
 mod telling;

@@ -31,6 +31,7 @@ pub fn configure(folder: &Path, more: &str, services: &str) -> Config {
 }
 
 pub const WITH_TOKEN: &str = "server: { listen: \"127.0.0.1:0\", webhook_token: \"t0ken-of-the-tests\" }";
+pub const NO_SERVICES: &str = "services: []";
 pub const WITHOUT_TOKEN: &str = "server: { listen: \"127.0.0.1:0\" }";
 
 impl Server {

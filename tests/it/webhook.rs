@@ -1,13 +1,12 @@
 //! The webhook door over HTTP: 200 only for what is on the disk, 400 for what can never be read and is kept, 401 for the wrong
 //! credentials; hostile, broken and huge bodies.
 
-use crate::server::{Server, TOKEN, WITH_TOKEN, WITHOUT_TOKEN, configure, until};
+use crate::server::{NO_SERVICES, Server, TOKEN, WITH_TOKEN, WITHOUT_TOKEN, configure, until};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use paramedic::domain::IncidentId;
 use serde_json::{Value, json};
 
-const NO_SERVICES: &str = "services: []";
 const INC_1: IncidentId = IncidentId(1);
 
 fn alert(name: &str, more: Value) -> Value {

@@ -48,11 +48,11 @@ pub fn is_alive(identity: &Identity) -> bool {
     same_boot && stat(identity.pid).is_ok_and(|now| now.started == identity.started && now.lives())
 }
 
-/// To the second, as the boot time is.
+/// Never later than it really was, and earlier by a second and a tick at most: the kernel tells the boot time in whole seconds.
 pub fn started_at(identity: &Identity) -> Option<Time> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let boot: i64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Time::from_timestamp(boot + i64::try_from(identity.started / TICKS).ok()?, 0)
+    Time::from_timestamp_millis(boot * 1000 + i64::try_from(identity.started * 1000 / TICKS).ok()?)
 }
 
 /// The group that this process leads, if the process is still there and still the one we started.

@@ -77,8 +77,10 @@ fn level_one_with_nothing_to_do_is_verified_where_that_can_be_and_level_two_goes
     let looked = |level| Ledger::of(level).run(Runbook).did("check_service_status", true).run_ended();
     follows(&looked(One), BOOK, Move::StartVerifying);
     follows(&looked(Two), BOOK, escalate("the book is at its end"));
-    let nowhere = Ledger::about(Target::default(), One).run(Runbook).run_ended();
+    let nowhere = Ledger::about(Target::default(), One).run(Runbook).did("get_alerts", true).run_ended();
     follows(&nowhere, BOOK, escalate("the alert names no service or host of the inventory (the book is at its end)"));
+    let nothing = Ledger::of(One).run(Runbook).run_ended();
+    follows(&nothing, BOOK, escalate("nothing could be looked at or done (api): the book is at its end"));
 }
 
 #[test]

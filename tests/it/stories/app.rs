@@ -37,6 +37,7 @@ pub struct Setup {
     services: Vec<(&'static str, Value)>,
     without_runbooks: bool,
     freeze: Option<(i64, FreezePoint)>,
+    again: bool,
 }
 
 impl Setup {
@@ -67,6 +68,12 @@ impl Setup {
     /// The server dies at its `nth` ledger write.
     pub fn dies(mut self, nth: i64, at: FreezePoint) -> Self {
         self.freeze = Some((nth, at));
+        self
+    }
+
+    /// And so does each one after it.
+    pub fn again_and_again(mut self) -> Self {
+        self.again = true;
         self
     }
 
@@ -104,27 +111,30 @@ impl Setup {
         if self.without_runbooks {
             place.forget_runbooks();
         }
-        let freeze = self.freeze.map_or_else(Freeze::default, |(nth, at)| Freeze::at(nth, at));
+        let again = self.freeze.filter(|_| self.again);
         let clock = Arc::new(StoryClock::default());
         let http = paramedic::clients::http::client(Duration::from_secs(5)).unwrap();
-        let mut app = TestApp { place, clock, slack, pagerduty, mail, model, freeze: freeze.clone(), deaths: 0, app: None, http };
-        app.boot(freeze).await;
+        let freeze = Freeze::default();
+        let mut app = TestApp { place, clock, slack, pagerduty, mail, model, freeze, again, deaths: 0, app: None, http };
+        app.boot(self.freeze).await;
         app
     }
 }
 
 pub struct TestApp {
-    pub place: Place,
     pub slack: SlackStandin,
     pub pagerduty: PagerDutyStandin,
     pub mail: SmtpStandin,
     pub model: ModelStandin,
-    /// How often the planned freeze point was reached: 0 or 1.
+    /// How often a planned freeze point was reached.
     pub deaths: u32,
     clock: Arc<StoryClock>,
     freeze: Freeze,
+    again: Option<(i64, FreezePoint)>,
     app: Option<App>,
     http: reqwest::Client,
+    /// Last, so that it goes when nothing writes there any more.
+    pub place: Place,
 }
 
 impl TestApp {
@@ -132,12 +142,13 @@ impl TestApp {
         Setup::default().start().await
     }
 
-    async fn boot(&mut self, freeze: Freeze) {
+    async fn boot(&mut self, dies: Option<(i64, FreezePoint)>) {
+        self.freeze = dies.map_or_else(Freeze::default, |(nth, at)| Freeze::at(nth, at));
         let load = || Config::load(&self.place.path("config/paramedic.yaml"), &Overrides::default(), &|_| None);
         let end = Instant::now() + PATIENCE;
         // The one before lets go of the store when its last connection ends.
         let app = loop {
-            match App::start(load().unwrap(), self.clock.clone(), freeze.clone()).await {
+            match App::start(load().unwrap(), self.clock.clone(), self.freeze.clone()).await {
                 Ok(app) => break app,
                 Err(e) if format!("{e:#}").contains("another paramedic") && Instant::now() < end => tokio::time::sleep(LOOK).await,
                 Err(e) => panic!("the server did not start: {e:#}"),
@@ -151,13 +162,13 @@ impl TestApp {
         if let Some(app) = self.app.take() {
             app.kill().await;
         }
-        self.boot(Freeze::default()).await;
+        self.boot(self.again).await;
     }
 
     /// If the planned freeze point has been reached, the server is as good as dead: another one takes over.
     async fn mend(&mut self) {
-        if self.deaths == 0 && self.freeze.reached().now_or_never().is_some() {
-            self.deaths = 1;
+        if self.freeze.reached().now_or_never().is_some() {
+            self.deaths += 1;
             self.restart().await;
         }
     }

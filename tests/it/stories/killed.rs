@@ -52,6 +52,7 @@ fn no_more_than_decided(app: &TestApp, transcript: &str, line: &str) {
     assert!(decided <= 1 && done <= decided, "{decided} decided, {done} done:\n{transcript}");
     let probed_ok = transcript.contains("came up after the restart was started");
     assert!(done == 1 || !probed_ok, "believed, and not done:\n{transcript}");
+    assert!(done == 0 || !transcript.contains("it was not restarted"), "done, and not believed:\n{transcript}");
 }
 
 async fn crash(app: &mut TestApp) -> String {
@@ -111,7 +112,8 @@ async fn a_restart_that_was_written_down_and_not_begun_is_probed_and_handed_over
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_that_was_done_and_not_written_down_is_probed_and_not_repeated() {
     let mut app = Setup::default().dies(RESTART_STARTED + 1, Before).start().await;
-    assert_eq!(tales::crash(&mut app).await, "resolved");
+    let end = tales::crash(&mut app).await;
+    assert_eq!(end, "resolved", "{}", app.transcript(1).await);
     assert_snapshot!(tail(&app.transcript(1).await), @r#"
     started restart_service {"host":null,"reason":"ServiceDown: api-gateway does not serve","service":"api-gateway"}
     in doubt, probed: api-gateway came up after the restart was started
@@ -131,6 +133,29 @@ const RESTART_STARTED: i64 = 7;
 
 fn tail(transcript: &str) -> String {
     transcript.lines().skip_while(|line| !line.starts_with("started restart_service")).collect::<Vec<_>>().join("\n")
+}
+
+/// Each server gets as far as one write and what follows from it, and dies before the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_manage_one_write_each_restart_a_service_once_and_get_to_the_end() {
+    let mut app = Setup::default().dies(2, Before).again_and_again().start().await;
+    assert_eq!(crash(&mut app).await, "resolved");
+    assert_eq!(app.place.starts("api-gateway"), 2);
+    assert!(app.deaths > 10, "{} deaths", app.deaths);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_manage_one_write_each_take_a_human_s_word_once() {
+    let mut app = Setup::default().dies(2, Before).again_and_again().start().await;
+    let end = scaled(&mut app).await;
+    let transcript = app.transcript(1).await;
+    assert_eq!((count(&transcript, "asked "), transcript.matches(" granted by ").count()), (1, 1), "{transcript}");
+    // Nothing can tell who added the instance that is there: a human is told.
+    assert_snapshot!(format!("{end}\n{}", transcript.lines().filter(|l| l.contains("doubt")).collect::<Vec<_>>().join("\n")), @"
+    closed
+    in doubt: started, and nothing can tell whether it happened
+    ");
+    assert_eq!(app.place.starts("api-gateway"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

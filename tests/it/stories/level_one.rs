@@ -47,7 +47,7 @@ async fn old_logs_go_and_young_ones_and_links_stay_and_each_file_is_reported() {
     ok: removed 2 files, 18 bytes; kept 1; refused 1
     started check_system_resources {"check_types":["disk"],"host":"app-server-01"}
     ok: resources of app-server-01: [disk]
-    runbook done: disk_space_low; before: resources of app-server-01: [disk]; clean: removed 2 files, 18 bytes; kept 1; refused 1; after: resources of app-server-01: [disk]
+    runbook done: disk_space_low; [what it saw]
     verifying: the alert, and check_system_resources: (output.disks | selectattr("mount", "eq", alert.labels.mountpoint | default("/")) | map(attribute="used_percent") | first | default(output.disks | map(attribute="used_percent") | max | default(100))) < 90
     signal alert bad: still firing
     signal independent good: resources of app-server-01: [disk]

@@ -206,3 +206,17 @@ async fn a_click_by_somebody_who_may_not_decide_is_answered_and_decides_nothing(
     let transcript = app.transcript(1).await;
     assert!(!transcript.contains("MALLORY") && transcript.contains("APR-1 granted by U0ANA via slack"), "{transcript}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_slack_the_question_is_a_page_and_the_command_line_decides() {
+    let mut app = super::Setup::default().with("slack", serde_json::Value::Null).start().await;
+    app.alertmanager(&tales::gateway_slow()).await;
+    app.until(1, &["awaiting_approval"]).await;
+    app.paged(1).await;
+    app.decide_cli(1, Decision::Grant, "ana").await.unwrap();
+    app.until_line(1, "signal independent good").await;
+    app.alertmanager(&tales::gateway_slow().resolved()).await;
+    app.until(1, &["resolved"]).await;
+    app.told(1).await;
+    assert_eq!(app.pages(1), ["trigger", "acknowledge", "resolve"]);
+}

@@ -99,8 +99,12 @@ impl Place {
         let text = text.replace(&self.0.path().display().to_string(), "[folder]");
         // Whether a child was reaped before it was looked at is a matter of milliseconds.
         let process = regex::Regex::new(r"process \d+( is gone| ended: exit status: \d+)?").unwrap();
-        let percent = regex::Regex::new(r"/\S* \d+%").unwrap();
-        percent.replace_all(&process.replace_all(&text, "process [pid]"), "[disk]").into_owned()
+        // Which disk is the fullest one is this machine's business, and so is the length of its name.
+        let fullest = regex::Regex::new(r"resources of (\S+): [^;\n]*").unwrap();
+        let summary = regex::Regex::new(r"runbook done: disk_space_low; .*").unwrap();
+        let text = summary.replace_all(&text, "runbook done: disk_space_low; [what it saw]");
+        let text = fullest.replace_all(&text, "resources of $1: [disk]");
+        process.replace_all(&text, "process [pid]").into_owned()
     }
 }
 

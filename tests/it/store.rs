@@ -1,0 +1,500 @@
+//! The store on a real SQLite file: who may append, who decides, in which order humans are told, and what a file that is in use,
+//! full, cut or foreign leads to.
+
+use crate::server::{NO_SERVICES, Server, WITH_TOKEN, configure, until};
+use chrono::{DateTime, TimeDelta};
+use paramedic::app::App;
+use paramedic::domain::{
+    Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, Decision, Effect, Entry, Fingerprint, Incident, IncidentId,
+    Level, Notice, PlannerKind, Principal, Proposal, ServiceName, Severity, SystemClock, Target, Tier, Time, Via,
+};
+use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Freeze, Inbox, Lane, Store, StoreError, Wake};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+/// A store in a folder of its own.
+struct Story {
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+fn now() -> Time {
+    DateTime::from_timestamp(1_780_000_000, 0).unwrap()
+}
+
+fn later(seconds: i64) -> Time {
+    now() + TimeDelta::seconds(seconds)
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("paramedic.db").display())
+}
+
+impl Story {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_server(&url(folder.path()), Freeze::default()).await.unwrap();
+        Self { store, folder }
+    }
+
+    async fn reopened(self) -> Self {
+        let Self { store, folder } = self;
+        store.close().await;
+        drop(store);
+        let store = Store::open_server(&url(folder.path()), Freeze::default()).await.unwrap();
+        Self { store, folder }
+    }
+
+    /// An incident about `api`, level 1, with a run begun.
+    async fn incident(&self, name: &str) -> Incident {
+        let entries = vec![
+            Entry::Raised { alert: alert(name, AlertStatus::Firing), target: Target { service: Some(api()), host: None } },
+            Entry::Classified { level: Level::One, rule: Some("crash".into()), why: "a test".into(), runbook: None, mode: None },
+            Entry::RunStarted { run: 1, planner: PlannerKind::Runbook, runbook: None },
+        ];
+        self.store.open(entries, name, &[], &|_| Vec::new(), now()).await.unwrap()
+    }
+
+    async fn claim(&self, at: Time) -> Claim {
+        self.store.claim(Lane::Any, at, at + TimeDelta::minutes(5)).await.unwrap().unwrap()
+    }
+
+    /// Changes the file behind the store's back.
+    async fn tamper(&self, sql: &'static str) {
+        sqlx::any::install_default_drivers();
+        let path = self.folder.path().join("paramedic.db");
+        let pool = sqlx::AnyPool::connect(&format!("sqlite://{}?mode=rw", path.display())).await.unwrap();
+        assert_eq!(sqlx::query(sql).execute(&pool).await.unwrap().rows_affected(), 1, "{sql}");
+        pool.close().await;
+    }
+}
+
+fn api() -> ServiceName {
+    ServiceName::parse("api").unwrap()
+}
+
+fn alert(name: &str, status: AlertStatus) -> Alert {
+    Alert {
+        status,
+        labels: [("alertname".to_owned(), name.to_owned())].into(),
+        annotations: [].into(),
+        starts_at: now(),
+        ends_at: None,
+        generator_url: String::new(),
+        fingerprint: Fingerprint(format!("fp-{name}")),
+        group_key: String::new(),
+    }
+}
+
+fn restart() -> Action {
+    Action {
+        tool: "restart_service".into(),
+        tier: Tier::Disruptive,
+        target: Target { service: Some(api()), host: None },
+        arguments: json!({ "service": "api" }),
+        effect: Effect::Restart { services: vec![api()] },
+        reason: "a test".into(),
+    }
+}
+
+fn proposal() -> Proposal {
+    Proposal { tool: "restart_service".into(), arguments: json!({ "service": "api" }), reason: "a test".into(), step: None, call: None }
+}
+
+fn skipped() -> Commit {
+    Commit::of(vec![Entry::Skipped { step: "logs".into(), why: "a test".into() }])
+}
+
+fn principal(name: &str) -> Principal {
+    Principal { name: name.into(), via: Via::Cli }
+}
+
+async fn ask(story: &Story, claim: &Claim, incident: &mut Incident) -> Approval {
+    let id = story.store.next_approval().await.unwrap();
+    let approval = Approval {
+        id,
+        incident: incident.id,
+        digest: restart().digest(),
+        action: restart(),
+        reasons: Vec::new(),
+        asked_at: now(),
+        expires_at: later(300),
+        state: ApprovalState::Asked,
+    };
+    let planner = PlannerKind::Runbook;
+    let entry =
+        Entry::Asked { approval: id, proposal: proposal(), planner, action: restart(), opinions: Vec::new(), expires_at: later(300) };
+    let commit = Commit { entries: vec![entry], asked: Some(approval.clone()), ..Commit::default() };
+    story.store.commit(claim, incident, commit, now()).await.unwrap();
+    approval
+}
+
+#[tokio::test]
+async fn an_older_claim_and_a_stale_fold_append_nothing() {
+    let story = Story::new().await;
+    let mut slow = story.incident("ServiceDown").await;
+    let first = story.claim(now()).await;
+    assert!(story.store.claim(Lane::Any, later(60), later(360)).await.unwrap().is_none(), "leased");
+    let second = story.claim(later(301)).await;
+    let mut quick = story.store.incident(slow.id).await.unwrap().unwrap();
+    assert!(matches!(story.store.commit(&first, &mut slow, skipped(), later(302)).await, Err(StoreError::Fenced(id)) if id == slow.id));
+    story.store.commit(&second, &mut quick, skipped(), later(302)).await.unwrap();
+    // The right lease, but a fold from before.
+    assert!(matches!(story.store.commit(&second, &mut slow, skipped(), later(303)).await, Err(StoreError::Fenced(_))));
+    assert_eq!((slow.seq, quick.seq), (3, 4), "what was not written is not folded either");
+    assert_eq!(story.store.incident(slow.id).await.unwrap().unwrap(), quick);
+    // The older claim's release gives nothing back.
+    story.store.release(&first, Wake::Now, later(304)).await.unwrap();
+    assert!(story.store.claim(Lane::Any, later(305), later(600)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_release_never_swallows_what_a_door_left_meanwhile() {
+    let story = Story::new().await;
+    let incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    story.store.release(&claim, Wake::Never, now()).await.unwrap();
+    assert!(!story.store.any_due(Lane::Any, later(9_999)).await.unwrap(), "nothing to do until poked");
+    assert!(story.store.assign(incident.id, &[], later(1)).await.unwrap());
+    let claim = story.claim(later(1)).await;
+    assert!(story.store.assign(incident.id, &[], later(2)).await.unwrap(), "poked while it is being worked on");
+    story.store.release(&claim, Wake::At(later(500)), later(3)).await.unwrap();
+    assert!(story.store.any_due(Lane::Any, later(3)).await.unwrap());
+    let claim = story.claim(later(3)).await;
+    story.store.release(&claim, Wake::At(later(500)), later(3)).await.unwrap();
+    assert!(!story.store.any_due(Lane::Any, later(499)).await.unwrap() && story.store.any_due(Lane::Any, later(500)).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_first_decision_wins_and_every_other_is_told_why_not() {
+    let story = Story::new().await;
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    let approval = ask(&story, &claim, &mut incident).await;
+    story.store.release(&claim, Wake::At(later(300)), now()).await.unwrap();
+    let decide =
+        async |id, decision, who: &str, digest: Option<&str>, at| story.store.decide(id, decision, principal(who), digest, at).await;
+
+    let other = decide(approval.id, Decision::Grant, "eve", Some("another digest"), later(1)).await.unwrap_err();
+    assert_eq!(other.to_string(), "APR-1 is for another action than the one shown: nothing was decided");
+    let unknown = decide(ApprovalId(99), Decision::Grant, "eve", None, later(1)).await.unwrap_err();
+    assert!(matches!(unknown, DecideError::Unknown(ApprovalId(99))));
+    assert!(!story.store.any_due(Lane::Any, later(10)).await.unwrap(), "nobody was woken for nothing");
+
+    let racers = ["ana", "ben", "cy", "dee", "eli", "fay"];
+    let race = racers.map(|who| {
+        let decision = if who < "d" { Decision::Grant } else { Decision::Deny };
+        decide(approval.id, decision, who, Some(&approval.digest.0), later(10))
+    });
+    let results = futures::future::join_all(race).await;
+    let winner = results.iter().filter_map(|r| r.as_ref().ok()).map(|a| a.state.clone()).collect::<Vec<_>>();
+    assert_eq!((results.len(), winner.len()), (6, 1));
+    assert_eq!(story.store.approval(approval.id).await.unwrap().unwrap().state, winner[0], "and nobody overwrites who decided");
+    let losers = results.iter().filter_map(|r| r.as_ref().err()).map(ToString::to_string);
+    assert!(losers.into_iter().all(|text| text.starts_with("APR-1 is already ") && text.ends_with("the first decision stands")));
+    assert!(story.store.any_due(Lane::Any, later(10)).await.unwrap(), "the incident is woken");
+    assert!(story.store.open_approvals().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_decision_after_the_expiry_does_not_count() {
+    let story = Story::new().await;
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    let approval = ask(&story, &claim, &mut incident).await;
+    let late = story.store.decide(approval.id, Decision::Grant, principal("ana"), None, later(300)).await.unwrap_err();
+    assert!(late.to_string().starts_with("APR-1 expired at "), "{late}");
+    // The worker writes the expiry; a click that was faster than the worker fences it.
+    let story_in_time = story.store.decide(approval.id, Decision::Grant, principal("ana"), None, later(299)).await;
+    assert!(story_in_time.is_ok());
+    let expired = Approval { state: ApprovalState::Expired { at: later(300) }, ..approval.clone() };
+    let entries = vec![Entry::Expired { approval: approval.id }];
+    let commit = Commit { entries, moved: Some((expired, "asked")), ..Commit::default() };
+    assert!(matches!(story.store.commit(&claim, &mut incident, commit, later(300)).await, Err(StoreError::Fenced(_))));
+    assert!(matches!(story.store.approval(approval.id).await.unwrap().unwrap().state, ApprovalState::Granted { .. }));
+    assert_eq!(story.store.entries(incident.id).await.unwrap().len(), 4, "the expiry was not half written");
+}
+
+async fn tell(story: &Story, claim: &Claim, incident: &mut Incident, notices: Vec<(Channel, Notice)>) {
+    let commit = Commit { notices, ..skipped() };
+    story.store.commit(claim, incident, commit, now()).await.unwrap();
+}
+
+fn message(text: &str) -> Notice {
+    Notice::Message { severity: Severity::Info, text: text.into() }
+}
+
+fn page() -> Notice {
+    Notice::Page { severity: Severity::Critical, summary: "help".into() }
+}
+
+/// Sends everything that is due on a channel, in order.
+async fn sent(story: &Story, channel: Channel) -> Vec<(IncidentId, Notice)> {
+    let mut told = Vec::new();
+    loop {
+        let due = story.store.due_letters(channel, now(), 20).await.unwrap();
+        if due.is_empty() {
+            return told;
+        }
+        for letter in due {
+            let seq = story.store.incident(letter.incident).await.unwrap().unwrap().seq;
+            story.store.sent(&letter, seq, now()).await.unwrap();
+            told.push((letter.incident, letter.notice));
+        }
+    }
+}
+
+#[tokio::test]
+async fn humans_are_told_in_order_and_a_waiting_card_speaks_for_the_newest_state() {
+    use Channel::{Pagerduty, Slack};
+    let story = Story::new().await;
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    let id = incident.id;
+    for text in ["one", "two"] {
+        tell(&story, &claim, &mut incident, vec![(Slack, Notice::Card), (Slack, message(text))]).await;
+    }
+    let only_first = story.store.due_letters(Slack, now(), 20).await.unwrap();
+    assert_eq!(only_first.iter().map(|l| l.notice.clone()).collect::<Vec<_>>(), [Notice::Card], "the next waits for the one before it");
+    assert_eq!(sent(&story, Slack).await, [(id, Notice::Card), (id, message("one")), (id, message("two"))]);
+    tell(&story, &claim, &mut incident, vec![(Slack, Notice::Card)]).await;
+    assert_eq!(sent(&story, Slack).await, [(id, Notice::Card)], "a card that was sent does not stand in for news");
+
+    // PagerDuty hears of an acknowledge or a resolve only for what it was told to trigger.
+    tell(&story, &claim, &mut incident, vec![(Pagerduty, Notice::Acknowledge), (Pagerduty, Notice::Resolve)]).await;
+    assert_eq!(sent(&story, Pagerduty).await, []);
+    let all = vec![(Pagerduty, page()), (Pagerduty, Notice::Acknowledge), (Pagerduty, Notice::Resolve)];
+    tell(&story, &claim, &mut incident, all).await;
+    assert_eq!(sent(&story, Pagerduty).await, [(id, page()), (id, Notice::Acknowledge), (id, Notice::Resolve)]);
+}
+
+#[tokio::test]
+async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart() {
+    use Channel::Slack;
+    let story = Story::new().await;
+    let mut first = story.incident("First").await;
+    let claim = story.claim(now()).await;
+    tell(&story, &claim, &mut first, vec![(Slack, message("one")), (Slack, message("two"))]).await;
+    let mut second = story.incident("Second").await;
+    let claim = story.claim(now()).await;
+    tell(&story, &claim, &mut second, vec![(Slack, message("three"))]).await;
+    let due = story.store.due_letters(Slack, now(), 20).await.unwrap();
+    story.store.postpone(&due[0], later(60), "slack answered 500").await.unwrap();
+    assert_eq!(sent(&story, Slack).await, [(second.id, message("three"))]);
+    let story = story.reopened().await;
+    assert_eq!(story.store.waiting_letters().await.unwrap(), 2);
+    assert!(story.store.due_letters(Slack, later(59), 20).await.unwrap().is_empty());
+    let due = story.store.due_letters(Slack, later(60), 20).await.unwrap();
+    assert_eq!((due.len(), &due[0].notice, due[0].attempts), (1, &message("one"), 1));
+    // What can never be sent does not hold up the rest for ever.
+    story.store.give_up(&due[0], "no such channel").await.unwrap();
+    assert_eq!(sent(&story, Slack).await, [(first.id, message("two"))]);
+    let rows = story.store.notices(first.id).await.unwrap();
+    assert_eq!((rows[0].state.as_str(), rows[0].error.as_deref()), ("failed", Some("no such channel")));
+}
+
+fn started(hold: &[&str]) -> Commit {
+    let (planner, verdict) = (PlannerKind::Runbook, paramedic::domain::Verdict::Allow);
+    let entry = Entry::Started { proposal: proposal(), planner, action: restart(), verdict, opinions: Vec::new(), approval: None };
+    let budget = vec![BudgetUse { kind: "restart", service: Some(api()), amount: 1 }];
+    Commit { entries: vec![entry], budget, hold: hold.iter().map(|thing| (*thing).to_owned()).collect(), ..Commit::default() }
+}
+
+#[tokio::test]
+async fn one_remediation_at_a_time_and_a_busy_one_writes_nothing() {
+    let story = Story::new().await;
+    let mut first = story.incident("First").await;
+    let one = story.claim(now()).await;
+    let mut second = story.incident("Second").await;
+    let two = story.claim(now()).await;
+    story.store.commit(&one, &mut first, started(&["on:web-1#INC-1", "service:api"]), now()).await.unwrap();
+    let busy = story.store.commit(&two, &mut second, started(&["on:web-1#INC-2", "service:api"]), now()).await.unwrap_err();
+    assert_eq!(busy.to_string(), "service:api is being remediated by INC-1");
+    assert_eq!((second.in_flight.is_none(), story.store.entries(second.id).await.unwrap().len()), (true, 3));
+    assert_eq!(story.store.used(&api(), "restart", later(-60)).await.unwrap(), 1, "what did not start is not counted");
+    assert!(story.store.hosts_held(first.id).await.unwrap().is_empty(), "a part of it was not kept");
+    assert_eq!(story.store.hosts_held(second.id).await.unwrap().len(), 1);
+    let end =
+        vec![Entry::Finished { outcome: paramedic::domain::Outcome::ok("done", json!({})) }, Entry::Escalated { why: "a test".into() }];
+    story.store.commit(&one, &mut first, Commit::of(end), now()).await.unwrap();
+    story.store.commit(&two, &mut second, started(&["service:api"]), now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn budgets_and_holds_survive_a_restart_and_leases_do_not() {
+    let story = Story::new().await;
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    story.store.commit(&claim, &mut incident, started(&["service:api"]), now()).await.unwrap();
+    let story = story.reopened().await;
+    assert_eq!(story.store.used(&api(), "restart", later(-3_600)).await.unwrap(), 1);
+    assert_eq!(story.store.used(&api(), "restart", now()).await.unwrap(), 0, "an hour later it is not counted any more");
+    assert_eq!((story.store.used(&api(), "scale", later(-1)).await.unwrap(), story.store.actions_of(incident.id).await.unwrap()), (0, 1));
+    // The dead server's lease is void at once, and its worker fenced.
+    story.claim(later(1)).await;
+    assert!(matches!(story.store.commit(&claim, &mut incident, skipped(), later(2)).await, Err(StoreError::Fenced(_))));
+    let instance = story.store.instance().to_owned();
+    assert_eq!(story.reopened().await.store.instance(), instance);
+}
+
+#[tokio::test]
+async fn a_file_has_one_server_and_room_for_a_command_line_beside_it() {
+    let story = Story::new().await;
+    story.incident("ServiceDown").await;
+    let refused = Store::open_server(&url(story.folder.path()), Freeze::default()).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::InUse(path) if path.ends_with("paramedic.db")));
+    assert!(refused.to_string().ends_with("is used by another paramedic server: one server a SQLite file"), "{refused}");
+    let beside = Store::open_beside(&url(story.folder.path())).await.unwrap();
+    assert_eq!(beside.list(None, 10).await.unwrap().len(), 1);
+    beside.close().await;
+    story.reopened().await;
+    let nothing = tempfile::tempdir().unwrap();
+    let missing = Store::open_beside(&url(nothing.path())).await.unwrap_err();
+    assert!(missing.to_string().contains("there is no such file"), "{missing}");
+    assert!(!nothing.path().join("paramedic.db").exists(), "looking makes no file");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_an_error_that_names_it_and_costs_no_other() {
+    let story = Story::new().await;
+    let broken = story.incident("First").await.id;
+    let whole = story.incident("Second").await.id;
+    story.tamper("UPDATE entries SET body = substr(body, 1, 40) WHERE incident_id = 1 AND seq = 2").await;
+    let error = story.store.incident(broken).await.unwrap_err();
+    assert!(matches!(&error, StoreError::StrangeRow { row, .. } if row == "entries INC-1 2"), "{error}");
+    assert!(error.to_string().starts_with("store: row entries INC-1 2 is not readable: EOF while parsing"), "{error}");
+    assert!(story.store.incident(whole).await.unwrap().is_some());
+    story.tamper("UPDATE entries SET body = '{\"kind\":\"invented\"}' WHERE incident_id = 1 AND seq = 2").await;
+    assert!(story.store.incident(broken).await.unwrap_err().to_string().contains("unknown variant `invented`"));
+    story.tamper("DELETE FROM entries WHERE incident_id = 1 AND seq = 2").await;
+    assert_eq!(story.store.incident(broken).await.unwrap_err().to_string(), "INC-1: entry 3 follows entry 1: the ledger has a gap");
+    story.tamper("UPDATE incidents SET level = 9 WHERE id = 2").await;
+    let listed = story.store.list(None, 10).await.unwrap_err().to_string();
+    assert_eq!(listed, "store: row incidents INC-2 is not readable: level 9 does not exist: expected 1 (fix), 2 (confirm) or 3 (escalate)");
+}
+
+#[tokio::test]
+async fn alerts_stored_by_many_doors_at_once_are_all_there_once() {
+    let story = Story::new().await;
+    let (inbox, storing) = Inbox::open(story.store.clone(), || {});
+    let storing = tokio::spawn(storing);
+    let deliveries = (0..40).map(|n| {
+        let alerts: Vec<Alert> = (0..10).map(|i| alert(&format!("{}", (n / 2) * 10 + i), AlertStatus::Firing)).collect();
+        inbox.accept(alerts, now())
+    });
+    for result in futures::future::join_all(deliveries).await {
+        result.unwrap();
+    }
+    assert_eq!(story.store.waiting_alerts(1_000).await.unwrap().len(), 200, "each twice delivered, once stored");
+    drop(inbox);
+    storing.await.unwrap();
+    let story = story.reopened().await;
+    assert_eq!(story.store.waiting_alerts(1_000).await.unwrap().len(), 200);
+}
+
+async fn refused(folder: &Path) -> String {
+    let config = configure(folder, WITH_TOKEN, NO_SERVICES);
+    match App::start(config, Arc::new(SystemClock), Freeze::default()).await {
+        Ok(_) => panic!("it started"),
+        Err(e) => format!("{e:#}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_or_a_broken_one_stops_the_start_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data/paramedic.db");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(&file, "this is no database, and it is longer than a header of one hundred bytes would be ".repeat(4)).unwrap();
+    let said = refused(folder.path()).await;
+    assert!(said.contains("paramedic.db") && said.contains("file is not a database"), "{said}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("this is no database"), "it is left as it is");
+
+    let story = Story::new().await;
+    story.incident("ServiceDown").await;
+    story.store.close().await;
+    let bytes = std::fs::read(story.folder.path().join("paramedic.db")).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 3]).unwrap();
+    let said = refused(folder.path()).await;
+    assert!(said.contains("paramedic.db") && said.contains("malformed"), "{said}");
+}
+
+/// A file system of one megabyte or two.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: PathBuf) -> Self {
+        std::fs::create_dir_all(&at).unwrap();
+        let small = Self(at);
+        small.run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+        small
+    }
+
+    fn grow(&self) {
+        self.run("mount", &["-o", "remount,size=64m"]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let done = Command::new(program).args(arguments).arg(&self.0).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{program} failed ({said}): this test fills a file system of its own and needs root for that");
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn delivery(n: usize) -> String {
+    let description = "x".repeat(20_000);
+    let labels = json!({ "alertname": "Odd", "n": n.to_string() });
+    json!({ "alerts": [{ "labels": labels, "annotations": { "description": description }, "startsAt": "2026-11-20T10:00:00Z" }] })
+        .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_nothing_acknowledged_is_lost_and_it_heals_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    // Declared first, so that it is dropped last: the folder goes when the file system is off it.
+    let server;
+    let small = Small::mount(folder.path().join("data"));
+    server = Server::start_in(folder, WITH_TOKEN, NO_SERVICES).await;
+    let mut acknowledged = Vec::new();
+    let mut refused = 0;
+    for n in 0..200 {
+        let (status, answer) = server.post(delivery(n)).await;
+        match status {
+            200 => acknowledged.push(n),
+            503 => {
+                assert!(answer["error"].as_str().unwrap().starts_with("not stored, send it again: "), "{answer}");
+                refused += 1;
+            }
+            other => panic!("{other}: {answer}"),
+        }
+        if refused >= 20 {
+            break;
+        }
+    }
+    assert!(refused >= 20 && !acknowledged.is_empty(), "{refused} refused, {} acknowledged", acknowledged.len());
+    let (status, _) = server.post("nonsense").await;
+    assert!([400, 503].contains(&status), "{status}");
+    assert_eq!(server.get("/healthz").await.0, 200);
+
+    small.grow();
+    until("it is ready again", async || server.get("/readyz").await.0 == 200).await;
+    let again = 1_000;
+    assert_eq!(server.post(delivery(again)).await.0, 200);
+    acknowledged.push(again);
+    let stored = |incident: &Incident| incident.alerts.values().map(|a| a.label("n").unwrap().parse().unwrap()).collect::<Vec<usize>>();
+    until("every acknowledged alert is in the ledger", async || {
+        let Ok(Some(incident)) = server.app.engine.store().incident(IncidentId(1)).await else { return false };
+        let stored = stored(&incident);
+        acknowledged.iter().all(|n| stored.contains(n))
+    })
+    .await;
+    until("a human was told", async || server.state(IncidentId(1)).await.as_deref() == Some("escalated")).await;
+}
