@@ -29,7 +29,8 @@ pub struct Freeze {
 }
 
 impl Freeze {
-    /// Stops everything at the `nth` ledger write, counted from 1.
+    /// Stops at the `nth` ledger write, counted from 1: neither that one nor any later one comes back. What needs no ledger goes
+    /// on until whoever awaits `reached` kills the server.
     #[cfg(feature = "failpoints")]
     pub fn at(nth: i64, at: FreezePoint) -> Self {
         Self { plan: Some(Arc::new(Plan { at, left: AtomicI64::new(nth), reached: tokio::sync::Notify::new() })) }
