@@ -86,11 +86,21 @@ fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> In
         opened_at: incident.opened_at,
         updated_at: incident.updated_at,
         closed_at: incident.closed_at,
-        outcome: incident.outcome.clone().or_else(|| incident.escalated.as_ref().map(|handover| handover.why.clone())),
+        outcome: outcome(&incident),
         actions: incident.steps.iter().map(action).collect(),
         transcript: entries.iter().map(|recorded| Line { text: recorded.entry.to_string(), recorded: recorded.clone() }).collect(),
         alerts: incident.alerts.into_values().collect(),
         notices,
+    }
+}
+
+/// How it ended; why a human was needed is part of that.
+fn outcome(incident: &Incident) -> Option<String> {
+    let handover = incident.escalated.as_ref().map(|handover| handover.why.clone());
+    match (&incident.outcome, handover) {
+        (Some(end), Some(why)) => Some(format!("{end} (escalated: {why})")),
+        (Some(end), None) => Some(end.clone()),
+        (None, handover) => handover,
     }
 }
 

@@ -85,13 +85,11 @@ fn between_runs(incident: &Incident, planners: Planners, settings: &Settings) ->
     match untried(incident, planners, settings) {
         Some(planner) => Move::StartRun(planner),
         None if incident.changed_something() => Move::StartVerifying,
-        None if ended_well && incident.run_steps().is_empty() => {
-            let finding = incident.finding.as_deref().unwrap_or_default();
-            Move::Escalate(format!("nothing could be looked at or done ({}): {finding}", incident.target))
+        // Level 1 looked and found nothing to do: perhaps it has recovered by itself, which two signals will tell.
+        None if incident.level == Level::One && ended_well && has_target(incident) && !incident.run_steps().is_empty() => {
+            Move::StartVerifying
         }
-        // Level 1 found nothing to do: perhaps it has recovered by itself, which two signals will tell.
-        None if incident.level == Level::One && ended_well && has_target(incident) => Move::StartVerifying,
-        None => Move::Escalate(without_a_fix(incident)),
+        None => Move::Escalate(without_a_fix(incident, ended_well)),
     }
 }
 
@@ -100,11 +98,14 @@ fn has_target(incident: &Incident) -> bool {
     incident.target.service.is_some() || incident.target.host.is_some()
 }
 
-fn without_a_fix(incident: &Incident) -> String {
+fn without_a_fix(incident: &Incident, ended_well: bool) -> String {
     match &incident.finding {
         None => "there is neither a runbook nor a model for it".into(),
-        Some(finding) if has_target(incident) => finding.clone(),
-        Some(finding) => format!("the alert names no service or host of the inventory ({finding})"),
+        Some(finding) if !has_target(incident) => format!("the alert names no service or host of the inventory ({finding})"),
+        Some(finding) if ended_well && incident.run_steps().is_empty() => {
+            format!("nothing could be looked at or done ({}): {finding}", incident.target)
+        }
+        Some(finding) => finding.clone(),
     }
 }
 
@@ -112,7 +113,7 @@ fn without_a_fix(incident: &Incident) -> String {
 fn after_escalation(incident: &Incident, planners: Planners, settings: &Settings) -> Move {
     match &incident.escalated {
         Some(handover) if handover.firing && !incident.still_firing() => {
-            return Move::Close(format!("the alert resolved after the escalation ({}); a human owns what is left", handover.why));
+            return Move::Close("the alert resolved after the escalation; a human owns what is left".into());
         }
         _ => {}
     }

@@ -166,8 +166,8 @@ fn join_key(alert: &Alert, target: &Target, found: &Classification) -> String {
     let place = match (&target.service, &target.host) {
         (Some(service), _) => format!("service:{service}"),
         (None, Some(host)) => format!("host:{host}"),
-        // Nothing of the inventory: whatever the group names, there is only one thing to do, to tell a human.
-        (None, None) => "nothing known".to_owned(),
+        // Nothing of the inventory: however many there are of it, the one thing to do is to tell a human, once.
+        (None, None) => format!("unknown:{}", alert.name()),
     };
     let rule = found.rule.as_deref().unwrap_or("unknown");
     serde_json::json!([alert.group_key, place, rule]).to_string()

@@ -2,7 +2,7 @@
 
 use super::moves::{Move, Planners, next_move};
 use super::{Engine, notices_for};
-use crate::domain::{Alert, AlertStatus, Entry, Incident, IncidentId, PlannerKind, Recorded};
+use crate::domain::{Alert, AlertStatus, Entry, Incident, IncidentId, PlannerKind, Recorded, Time};
 use crate::planner::Next;
 use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
 
@@ -109,8 +109,8 @@ impl Engine {
     fn news(&self, incident: &Incident, alert: Alert) -> Vec<Entry> {
         match alert.status {
             AlertStatus::Resolved => match incident.alerts.get(&alert.fingerprint) {
-                // By the end, not the start: a start may change between two notifications of one firing.
-                Some(before) if before.status == AlertStatus::Firing && alert.ends_at.is_none_or(|end| end >= before.starts_at) => {
+                // By the end too, not the start alone: a start may change between two notifications of one firing.
+                Some(before) if before.status == AlertStatus::Firing && last_instant(&alert) >= before.starts_at => {
                     vec![Entry::AlertResolved { fingerprint: alert.fingerprint.clone(), alertname: alert.name().to_owned() }]
                 }
                 _ => Vec::new(),
@@ -175,6 +175,11 @@ impl Engine {
 /// "ask the model: no answer within 60 s": whoever reads the transcript has no log.
 fn with_sources(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The latest time an alert speaks of.
+fn last_instant(alert: &Alert) -> Time {
+    alert.ends_at.map_or(alert.starts_at, |end| end.max(alert.starts_at))
 }
 
 enum Asked {

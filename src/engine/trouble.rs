@@ -3,15 +3,21 @@
 
 use super::{Engine, step::EngineError};
 use crate::domain::{Channel, IncidentId, Notice, Severity};
+use crate::store::StoreError;
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
+const SOON: chrono::Duration = chrono::Duration::seconds(1);
 /// Failures in a row after which a human hears of it.
 const TELL_AFTER: u32 = 3;
 
 impl Engine {
-    /// Counts a failure; gives how long to wait before the next attempt.
+    /// Counts a failure; gives how long to wait before the next attempt. A store that is down or full is no fault of the
+    /// incident's.
     pub(super) async fn trouble(&self, incident: IncidentId, error: &EngineError) -> chrono::Duration {
+        if matches!(error, EngineError::Store(StoreError::Sql(_))) {
+            return SOON;
+        }
         let count = {
             let mut troubles = self.troubles();
             let count = troubles.entry(incident).or_insert(0);
@@ -26,7 +32,7 @@ impl Engine {
             }
         }
         match count {
-            0..TELL_AFTER => chrono::Duration::seconds(5),
+            0..TELL_AFTER => SOON,
             _ => chrono::Duration::minutes(5),
         }
     }

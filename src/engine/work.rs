@@ -60,17 +60,29 @@ impl Engine {
         match unwound(self.work_on(&claim, lane, stop)).await {
             Ok(wake) => {
                 self.trouble_over(claim.incident);
-                self.parts.store.release(&claim, wake, self.now()).await?;
+                self.give_back(&claim, wake, stop).await;
             }
             // Somebody else goes on with it, or a door was faster: nothing of this step happened.
-            Err(EngineError::Store(StoreError::Fenced(_))) => self.parts.store.release(&claim, Wake::Now, self.now()).await?,
+            Err(EngineError::Store(StoreError::Fenced(_))) => self.give_back(&claim, Wake::Now, stop).await,
             Err(e) => {
                 tracing::error!(incident = %claim.incident, error = %e, "a step failed; it is tried again");
                 let wait = self.trouble(claim.incident, &e).await;
-                self.parts.store.release(&claim, Wake::At(self.now() + wait), self.now()).await?;
+                self.give_back(&claim, Wake::At(self.now() + wait), stop).await;
             }
         }
         Ok(true)
+    }
+
+    /// A store that cannot be written is asked again until it can: nobody else may work on the incident before that.
+    async fn give_back(&self, claim: &Claim, wake: Wake, stop: &CancellationToken) {
+        while let Err(e) = self.parts.store.release(claim, wake, self.now()).await {
+            tracing::error!(incident = %claim.incident, error = %e, "an incident could not be given back");
+            tokio::select! {
+                // The next server forgets every lease.
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AFTER_ERROR) => {}
+            }
+        }
     }
 
     async fn work_on(&self, claim: &Claim, lane: Lane, stop: &CancellationToken) -> Result<Wake, EngineError> {

@@ -127,7 +127,7 @@ async fn a_name_that_the_inventory_does_not_know_is_told_and_never_acted_upon() 
     step logs skipped: does not hold: incident.service
     step restart skipped: does not hold: incident.service
     runbook done: service_crash
-    escalated: nothing could be looked at or done (no known target): service_crash
+    escalated: the alert names no service or host of the inventory (service_crash)
     ");
     for name in ["api-gateway", "orders"] {
         assert_eq!(app.place.starts(name), 1, "{name}");

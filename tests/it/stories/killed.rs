@@ -99,8 +99,8 @@ async fn a_restart_that_was_written_down_and_not_begun_is_probed_and_handed_over
     assert_snapshot!(tail(&app.transcript(1).await), @r#"
     started restart_service {"host":null,"reason":"ServiceDown: api-gateway does not serve","service":"api-gateway"}
     in doubt, probed: api-gateway is dead: it was not restarted, or did not come up
-    runbook cannot go on: step restart (restart_service) failed: api-gateway is dead: it was not restarted, or did not come up; status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway is dead: it was not restarted, or did not come up
-    escalated: step restart (restart_service) failed: api-gateway is dead: it was not restarted, or did not come up; status: api-gateway is dead; logs: 0 lines of api-gateway; restart: api-gateway is dead: it was not restarted, or did not come up
+    runbook cannot go on: step restart (restart_service) failed: api-gateway is dead: it was not restarted, or did not come up; status: api-gateway is dead; logs: 0 lines of api-gateway
+    escalated: step restart (restart_service) failed: api-gateway is dead: it was not restarted, or did not come up; status: api-gateway is dead; logs: 0 lines of api-gateway
     alert ServiceDown resolved
     closed: the alert resolved after the escalation; a human owns what is left
     "#);
