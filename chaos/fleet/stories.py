@@ -3,7 +3,7 @@
 import time
 
 from hosts import LOGS
-from transcript import acts, at, show
+from transcript import acts, at, show, waited
 from words import Failure, say, until
 
 PATIENCE = 60
@@ -30,9 +30,11 @@ def unit_is_killed(watch, host):
     times(
         ("kill → restart (unit active again)", active - killed),
         ("  seen and reported by Prometheus and Alertmanager (kill → webhook)", raised - killed),
-        ("  Paramedic's own: webhook received → restart dispatched", asked - raised),
+        ("  webhook received → restart dispatched", asked - raised),
+        ("    of it the host's answers over SSH (its state, its logs)", waited(incident, asked)),
+        ("    of it Paramedic itself: record, classify, plan, judge", asked - raised - waited(incident, asked)),
         ("  restart dispatched → unit active (SSH and systemd)", active - asked),
-        ("Paramedic's share of the time to recovery: webhook received → unit active", active - raised),
+        ("Paramedic's share, SSH and systemd included: webhook received → unit active", active - raised),
         ("restart dispatched → hand's answer recorded", told - asked),
     )
 

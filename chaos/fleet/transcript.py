@@ -22,5 +22,21 @@ def at(incident, kind, tool=None):
         if entry["kind"] == "started" and tool:
             inside = entry["action"]["tool"] == tool
         if entry["kind"] == kind and inside:
-            return datetime.fromisoformat(entry["at"].replace("Z", "+00:00")).timestamp()
+            return seconds(entry)
     raise Failure(f"incident {incident['id']} has no entry `{kind}`{f' of {tool}' if tool else ''}")
+
+
+def waited(incident, until):
+    """How long tools ran before that moment: time that hosts and the network took."""
+    total, started = 0.0, None
+    for entry in incident["transcript"]:
+        if seconds(entry) > until:
+            break
+        if entry["kind"] == "finished" and started is not None:
+            total += seconds(entry) - started
+        started = seconds(entry) if entry["kind"] == "started" else None
+    return total
+
+
+def seconds(entry):
+    return datetime.fromisoformat(entry["at"].replace("Z", "+00:00")).timestamp()

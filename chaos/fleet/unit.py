@@ -92,6 +92,7 @@ def runs_as_a_unit(unit, target):
     try:
         unit.start()
         say(f"ready; {unit.host.run('systemd-analyze', 'security', '--no-pager', UNIT, check=False).strip().splitlines()[-1]}")
+        is_confined(unit)
         mends(unit, target)
         survives_a_kill(unit)
         drains(unit)
@@ -99,6 +100,18 @@ def runs_as_a_unit(unit, target):
     except Failure:
         print(f"\n{UNIT} SAID\n{unit.log()}", flush=True)
         raise
+
+
+def is_confined(unit):
+    """The hardening is in force, and not merely written down: a systemd that cannot apply a setting leaves it out in silence."""
+    pid = unit.shown()["MainPID"]
+    status = dict(line.split(":\t", 1) for line in unit.host.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line)
+    mounts = {line.split()[1]: line.split()[3].split(",") for line in unit.host.run("cat", f"/proc/{pid}/mounts").splitlines()}
+    seen = {**status, "/": mounts["/"][0], "/var/lib/paramedic": mounts["/var/lib/paramedic"][0]}
+    wanted = {"NoNewPrivs": "1", "Seccomp": "2", "CapBnd": "0" * 16, "CapEff": "0" * 16, "/": "ro", "/var/lib/paramedic": "rw"}
+    if wrong := {key: seen.get(key) for key, value in wanted.items() if seen.get(key) != value}:
+        raise Failure(f"{UNIT} is not confined: {wrong}")
+    say("confined: no capabilities, a system call filter, nothing writable but its state folder")
 
 
 def mends(unit, target):

@@ -155,7 +155,7 @@ impl Runbook {
     /// run even where it is optional.
     pub fn next(&self, incident: &Incident) -> Next {
         for (index, step) in self.file.steps.iter().enumerate() {
-            if incident.run.as_ref().is_some_and(|run| run.skipped.contains(&step.id)) {
+            if skipped(incident, &step.id) {
                 continue;
             }
             let Some(done) = template::last_step(incident, &step.id) else {
@@ -169,6 +169,10 @@ impl Runbook {
                     return Next::Fail { why: format!("step {} ({}) {why}{}", step.id, step.tool, self.learnt(incident, index)) };
                 }
             }
+        }
+        // A run that did nothing leaves nothing to wait for: whoever comes next should come now.
+        if self.file.steps.iter().all(|step| skipped(incident, &step.id)) {
+            return Next::Fail { why: format!("no step of {} applies to {}", self.file.name, incident.target) };
         }
         Next::Done { summary: format!("{}{}", self.file.name, self.learnt(incident, self.file.steps.len())) }
     }
@@ -246,6 +250,10 @@ impl Runbook {
         let said: Vec<_> = said.collect();
         if said.is_empty() { String::new() } else { format!("; {}", said.join("; ")) }
     }
+}
+
+fn skipped(incident: &Incident, step: &str) -> bool {
+    incident.run.as_ref().is_some_and(|run| run.skipped.contains(step))
 }
 
 /// Does what became of a step stop the run?

@@ -165,7 +165,10 @@ fn without_a_known_target_no_runbook_touches_anything() {
         let mut stage = nowhere.run(PlannerKind::Runbook);
         let (called, end) = walk(&runbook, &mut stage, succeed);
         assert!(!called.iter().any(|tool| paramedic_acts(tool)), "{name} calls {called:?}");
-        assert!(matches!(end, Next::Done { .. }), "{name}: {end:?}");
+        // One that could not even look hands over.
+        let handed_over = matches!(&end, Next::Fail { why } if why.starts_with("no step of "));
+        assert!(matches!(end, Next::Done { .. }) != called.is_empty(), "{name} calls {called:?}: {end:?}");
+        assert_eq!(handed_over, called.is_empty(), "{name}: {end:?}");
         assert_eq!(runbook.verification(&stage.incident()).unwrap(), None, "{name}");
     }
 }
@@ -261,4 +264,14 @@ verify.within: `5 minutes` is not a duration: expected 30s, 5m, 1m30s or the lik
 ");
     let unknown = serde_saphyr::from_str::<RunbookFile>("name: a\nwhy: b\nsteps: []\nretries: 3\n").unwrap_err().to_string();
     assert!(unknown.contains("retries") && unknown.contains("line 4"), "{unknown}");
+}
+
+#[test]
+fn a_runbook_of_which_no_step_applies_hands_over_instead_of_waiting_for_a_fix() {
+    let labels = json!({ "alertname": "ServiceDown", "service": "nobody-knows" });
+    let mut stage = Stage::new(labels, json!({}), json!({}), 1).run(PlannerKind::Runbook);
+    let (called, end) = walk(&runbooks()["service_crash"], &mut stage, |_| panic!("nothing is to be called"));
+    assert!(called.is_empty());
+    let Next::Fail { why } = end else { panic!("expected the runbook to give up, it says {end:?}") };
+    assert_eq!(why, "no step of service_crash applies to no known target");
 }
