@@ -37,6 +37,7 @@ impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
         let store = Store::open_server(&config.store_url, freeze).await?;
         let metrics = metrics_handle()?;
+        begin_counters();
         let slack = config.slack.clone().map(Arc::new);
         let access = Arc::new(Access::new(config.webhook_token.clone()));
         let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
@@ -121,6 +122,16 @@ fn own_ground(store: &Store, config: &Path, run_dir: &Path) -> OwnGround {
     let all = [Some(ledger), Some(config.to_owned()), Some(run_dir.to_owned()), binary];
     let paths: Vec<PathBuf> = all.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
     OwnGround { paths }
+}
+
+/// A counter that is not there yet has no increase: rules would miss its first step.
+fn begin_counters() {
+    for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_tokens_total"] {
+        metrics::counter!(name).increment(0);
+    }
+    for state in ["asked", "granted", "denied", "expired"] {
+        metrics::counter!("paramedic_approvals_total", "state" => state).increment(0);
+    }
 }
 
 /// One recorder a process, however many servers it runs.

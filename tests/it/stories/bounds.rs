@@ -126,8 +126,8 @@ async fn a_name_that_the_inventory_does_not_know_is_told_and_never_acted_upon() 
     step status skipped: does not hold: incident.service
     step logs skipped: does not hold: incident.service
     step restart skipped: does not hold: incident.service
-    runbook done: service_crash
-    escalated: the alert names no service or host of the inventory (service_crash)
+    runbook cannot go on: no step of service_crash applies to no known target
+    escalated: the alert names no service or host of the inventory (no step of service_crash applies to no known target)
     ");
     for name in ["api-gateway", "orders"] {
         assert_eq!(app.place.starts(name), 1, "{name}");
