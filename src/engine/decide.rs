@@ -1,6 +1,7 @@
 //! Approvals from both ends: the door where a human decides, and the step that acts on the decision.
 
-use super::{Engine, step::EngineError};
+use super::Engine;
+use super::error::EngineError;
 use crate::domain::{
     Approval, ApprovalId, ApprovalState, Decision, Effect, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict,
 };

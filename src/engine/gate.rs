@@ -1,7 +1,8 @@
 //! The gate: the only caller of a tool's `run`. Judge with today's facts, append `started`, act, append `finished`.
 
+use super::Engine;
+use super::error::EngineError;
 use super::raise::{STORM_KEY, STORM_WINDOW};
-use super::{Engine, step::EngineError};
 use crate::domain::{
     Action, Approval, ApprovalState, Effect, Entry, Incident, Inventory, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time,
     Verdict,

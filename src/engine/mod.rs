@@ -3,6 +3,7 @@
 //! crash is the same path.
 
 mod decide;
+mod error;
 mod gate;
 mod moves;
 mod raise;

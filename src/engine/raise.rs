@@ -2,7 +2,7 @@
 //! firing that comes after its own resolution opens nothing.
 
 use super::Engine;
-use super::work::unwound;
+use super::error::unwound;
 use crate::classifier::Classification;
 use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, ServiceName, Target};
 use crate::store::{StoreError, Waiting};

@@ -1,7 +1,8 @@
 //! After a crash, or an answer that never came: an action was started and nobody knows. Probe by reading; else show it to a
 //! human; never do it again blindly.
 
-use super::{Engine, step::EngineError};
+use super::Engine;
+use super::error::EngineError;
 use crate::domain::{Action, Effect, Entry, Incident};
 use crate::store::{Claim, Wake};
 use crate::tools;

@@ -1,23 +1,14 @@
 //! One step of one incident: take in what doors left, see what comes next, do it, append.
 
+use super::error::EngineError;
 use super::moves::{Move, Planners, next_move};
 use super::{Engine, notices_for};
-use crate::domain::{Alert, AlertStatus, Entry, Incident, IncidentId, PlannerKind, Recorded, Time};
+use crate::domain::{Alert, AlertStatus, Entry, Incident, PlannerKind, Recorded, Time};
 use crate::planner::Next;
 use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
 
 /// An alert that joins an escalated incident later than this is told anew.
 const AGAIN: chrono::Duration = chrono::Duration::minutes(1);
-
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0} was claimed and has no entries")]
-    Vanished(IncidentId),
-    #[error("a panic: {0}")]
-    Panicked(String),
-}
 
 impl Engine {
     pub(super) async fn step(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {

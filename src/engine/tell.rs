@@ -2,8 +2,7 @@
 //! and channel, again and again until it is taken or can never be.
 
 use super::Engine;
-use super::step::EngineError;
-use super::work::unwound;
+use super::error::{EngineError, unwound};
 use crate::clients::slack::Posted;
 use crate::domain::{
     Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,

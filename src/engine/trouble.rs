@@ -1,7 +1,8 @@
 //! An incident whose steps fail again and again (a row that cannot be read, a defect): a human is told through the outbox, which
 //! does not need the incident's own ledger, and the attempts become rarer.
 
-use super::{Engine, step::EngineError};
+use super::Engine;
+use super::error::EngineError;
 use crate::domain::{Channel, IncidentId, Notice, Severity};
 use crate::store::StoreError;
 use std::collections::HashMap;

@@ -1,7 +1,8 @@
 //! Resolved needs two signals at the same time: the alert's own condition and an independent one. An alert that merely went
 //! away is "symptom suppressed"; one that stays goes to the next planner or to a human.
 
-use super::{Engine, step::EngineError};
+use super::Engine;
+use super::error::EngineError;
 use crate::domain::{Entry, Incident, PlannerKind, Proposal, Signal, Verifying};
 use crate::planner::Check;
 use crate::store::{Claim, Wake};

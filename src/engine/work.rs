@@ -1,10 +1,9 @@
 //! The workers: a bounded number of incidents at once, and one worker that takes only level 3, so that no slow fix ever
 //! delays a page.
 
-use super::{Engine, step::EngineError};
+use super::Engine;
+use super::error::{EngineError, unwound};
 use crate::store::{Claim, Lane, StoreError, Wake};
-use futures::FutureExt as _;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -99,17 +98,6 @@ impl Engine {
             if paged || wake != Wake::Now || stop.is_cancelled() || self.now() - taken_at > HOLD {
                 return Ok(wake);
             }
-        }
-    }
-}
-
-/// A panic is a defect; it ends the step, never the worker.
-pub(super) async fn unwound<T>(work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(done) => done,
-        Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(EngineError::Panicked(said.unwrap_or_else(|| "no message".into())))
         }
     }
 }

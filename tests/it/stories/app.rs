@@ -36,6 +36,7 @@ pub struct Setup {
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
     without_runbooks: bool,
+    socket_mode: bool,
     freeze: Option<(i64, FreezePoint)>,
     again: bool,
 }
@@ -62,6 +63,12 @@ impl Setup {
     /// Rules that name no runbook, and no runbooks.
     pub fn without_runbooks(mut self) -> Self {
         self.without_runbooks = true;
+        self
+    }
+
+    /// Clicks come over Socket Mode, and no signing secret is there for HTTP.
+    pub fn socket_mode(mut self) -> Self {
+        self.socket_mode = true;
         self
     }
 
@@ -96,6 +103,10 @@ impl Setup {
         });
         if self.model.is_some() {
             main["llm"] = json!({ "base_url": model.url(), "model": "scripted" });
+        }
+        if self.socket_mode {
+            main["slack"]["app_token"] = json!(SlackStandin::APP_TOKEN);
+            main["slack"].as_object_mut().unwrap().remove("signing_secret");
         }
         for (key, value) in self.more {
             main[key] = value;

@@ -1,6 +1,6 @@
 //! Level 2: diagnosed, then a human decides, once.
 
-use super::{ANA, TestApp, tales};
+use super::{ANA, Setup, TestApp, tales};
 use insta::assert_snapshot;
 use paramedic::domain::Decision;
 
@@ -219,4 +219,23 @@ async fn without_slack_the_question_is_a_page_and_the_command_line_decides() {
     app.until(1, &["resolved"]).await;
     app.told(1).await;
     assert_eq!(app.pages(1), ["trigger", "acknowledge", "resolve"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_click_over_socket_mode_is_stored_before_it_is_acknowledged_and_only_approvers_count() {
+    let mut app = Setup::default().socket_mode().start().await;
+    app.alertmanager(&tales::gateway_slow()).await;
+    app.until(1, &["awaiting_approval"]).await;
+    app.told(1).await;
+    let ts = app.button("approve").unwrap();
+    assert!(app.slack.linked(std::time::Duration::from_secs(20)).await, "Paramedic opened no WebSocket");
+    app.slack.socket_click(&ts, "approve", "U0NOBODY").await.unwrap();
+    assert!(app.slack_answer().await.contains("approver"));
+    assert_eq!(app.place.starts("api-gateway"), 1);
+    app.slack.socket_click(&ts, "approve", ANA).await.unwrap();
+    app.until_line(1, "APR-1 granted by U0ANA via slack").await;
+    app.until_line(1, "ok: api-gateway scaled from 1 to 2").await;
+    app.alertmanager(&tales::gateway_slow().resolved()).await;
+    app.until(1, &["resolved"]).await;
+    assert_eq!(app.place.starts("api-gateway"), 2);
 }
