@@ -74,10 +74,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The shipped configuration with a main file and an inventory of its own; store and run folder below `data/`.
+/// The shipped configuration with a main file and an inventory of its own; store and run folder below `data/`. The run folder by its
+/// whole path: two servers with the same relative one take each other's children for their own.
 fn configured(main: &str, services: &str) -> tempfile::TempDir {
     let folder = shipped();
-    std::fs::write(folder.path().join("config/paramedic.yaml"), format!("{main}\n")).unwrap();
+    let main = format!("{main}\nrun_dir: {}/data/run\n", folder.path().display());
+    std::fs::write(folder.path().join("config/paramedic.yaml"), main).unwrap();
     std::fs::write(folder.path().join("config/services.yaml"), services).unwrap();
     folder
 }
