@@ -4,6 +4,7 @@ use super::Files;
 use crate::app::App;
 use crate::domain::SystemClock;
 use crate::store::Freeze;
+use clap::builder::FalseyValueParser;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     files: Files,
     /// Log lines as JSON.
-    #[arg(long, env = "PARAMEDIC_LOG_JSON")]
+    #[arg(long, env = "PARAMEDIC_LOG_JSON", value_parser = FalseyValueParser::new())]
     log_json: bool,
 }
 
