@@ -52,7 +52,7 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
         (Some(id), _) => one(&store, id, args.json).await?,
         (None, false) => list(&store, state, &args).await?,
     };
-    println!("{text}");
+    super::say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -94,7 +94,12 @@ struct Serving {
 
 impl Serving {
     async fn start(folder: &Path, args: &[&str]) -> Self {
-        let mut child = paramedic(folder, &[&["serve"], args].concat()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(folder, args, &[]).await
+    }
+
+    async fn start_with(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = paramedic(folder, &[&["serve"], args].concat());
+        let mut child = command.envs(environment.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, kept) = (child.stderr.take().unwrap(), log.clone());
         std::thread::spawn(move || {

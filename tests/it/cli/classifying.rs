@@ -56,6 +56,18 @@ fn a_pretty_printed_body_in_a_file_is_one_body_and_the_table_is_for_humans() {
     assert_eq!(rows.len(), 3, "{}", ran.out);
 }
 
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("body.json"), body("ServiceDown", json!({})).to_string()).unwrap();
+    for args in [&["classify", "body.json"][..], &["classify", "body.json", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = paramedic(folder.path(), args).stdout(writer).output().unwrap();
+        assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).as_ref()), (Some(0), ""), "{args:?}");
+    }
+}
+
 const GROUPS: &str = r#"groups:
   - name: app
     rules:

@@ -35,11 +35,14 @@ async fn without_a_token_nobody_from_elsewhere_reaches_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_are_json_where_that_is_wanted() {
-    let folder = configured("", "services: []");
-    let server = Serving::start(folder.path(), &["--listen", "127.0.0.1:0", "--log-json"]).await;
-    for line in server.log().lines() {
-        let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("`{line}`: {e}"));
-        assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
+    let flag = ["--listen", "127.0.0.1:0", "--log-json"];
+    for (args, variable, wanted) in [(&flag[..], "", true), (&ANY_PORT, "1", true), (&ANY_PORT, "true", true), (&ANY_PORT, "0", false)] {
+        let folder = configured("", "services: []");
+        let server = Serving::start_with(folder.path(), args, &[("PARAMEDIC_LOG_JSON", variable)]).await;
+        for line in server.log().lines() {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            assert_eq!(line["level"].is_string() && line["timestamp"].is_string(), wanted, "{args:?} {variable}: {}", server.log());
+        }
     }
 }
 
