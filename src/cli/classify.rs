@@ -201,7 +201,7 @@ fn text_of(value: &Value) -> String {
 fn print(verdicts: &[Verdict], json: bool) -> anyhow::Result<()> {
     if json {
         for verdict in verdicts {
-            println!("{}", serde_json::to_string(verdict)?);
+            super::say(&serde_json::to_string(verdict)?)?;
         }
         return Ok(());
     }
@@ -210,6 +210,5 @@ fn print(verdicts: &[Verdict], json: bool) -> anyhow::Result<()> {
         .iter()
         .map(|v| vec![v.alert.clone(), v.level.to_string(), v.would_be.into(), or_dash(&v.rule), or_dash(&v.runbook), or_dash(&v.service)])
         .collect();
-    println!("{}", table::render(&["ALERT", "LEVEL", "WOULD BE", "RULE", "RUNBOOK", "SERVICE"], &rows));
-    Ok(())
+    Ok(super::say(&table::render(&["ALERT", "LEVEL", "WOULD BE", "RULE", "RUNBOOK", "SERVICE"], &rows))?)
 }

@@ -2,7 +2,7 @@
 //! beside a running server.
 
 use super::{Files, table};
-use crate::domain::IncidentId;
+use crate::domain::{IncidentId, State};
 use crate::store::Store;
 use crate::view::{self, IncidentView};
 use anyhow::anyhow;
@@ -35,6 +35,13 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
+    let state = match args.state.as_deref().map(view::state_of).transpose() {
+        Ok(state) => state,
+        Err(why) => {
+            eprintln!("paramedic: {why}");
+            return Ok(ExitCode::from(super::EX_USAGE));
+        }
+    };
     let config = match args.files.load() {
         Ok(config) => config,
         Err(code) => return Ok(code),
@@ -43,14 +50,13 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let text = match (id, args.unreadable) {
         (_, true) => unreadable(&store, &args).await?,
         (Some(id), _) => one(&store, id, args.json).await?,
-        (None, false) => list(&store, &args).await?,
+        (None, false) => list(&store, state, &args).await?,
     };
-    println!("{text}");
+    super::say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(store: &Store, args: &IncidentsArgs) -> anyhow::Result<String> {
-    let state = args.state.as_deref().map(view::state_of).transpose().map_err(|why| anyhow!(why))?;
+async fn list(store: &Store, state: Option<State>, args: &IncidentsArgs) -> anyhow::Result<String> {
     let incidents = store.list(state, args.limit).await?;
     if args.json {
         return Ok(serde_json::to_string_pretty(&incidents)?);

@@ -13,6 +13,7 @@ mod table;
 
 use crate::config::{Config, Overrides};
 use clap::{Parser as _, error::ErrorKind};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,6 +77,14 @@ impl Files {
             eprintln!("paramedic: {count} {} in the configuration", if count == 1 { "error" } else { "errors" });
             ExitCode::from(EX_USAGE)
         })
+    }
+}
+
+/// Prints a line. A reader who has seen enough (`| head`) is no failure.
+fn say(text: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -4,6 +4,7 @@ use super::Files;
 use crate::app::App;
 use crate::domain::SystemClock;
 use crate::store::Freeze;
+use clap::builder::FalseyValueParser;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     files: Files,
     /// Log lines as JSON.
-    #[arg(long, env = "PARAMEDIC_LOG_JSON")]
+    #[arg(long, env = "PARAMEDIC_LOG_JSON", value_parser = FalseyValueParser::new())]
     log_json: bool,
 }
 
@@ -50,9 +51,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 pub fn log_to_stderr(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let filter = ["async_openai=off", "slack_morphism=off"].iter().filter_map(|d| d.parse().ok()).fold(filter, EnvFilter::add_directive);
-    // Colours are for a terminal; a journal would keep them as noise.
-    let colours = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
     // A second subscriber in one process (tests) is refused, and the first one stays.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

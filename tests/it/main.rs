@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a module a subject, real parts throughout.
 
 mod architecture;
+mod cli;
 mod planning;
 mod prometheus;
 mod reaching;
