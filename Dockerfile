@@ -1,7 +1,8 @@
 # Paramedic's image: one binary, the SSH client it reaches hosts with, certificates. Runs as an account that owns its state only.
 #   docker build -t paramedic .
 #   docker run --rm paramedic demo
-#   docker run -p 127.0.0.1:9911:9911 -v ./config:/etc/paramedic/config:ro -v paramedic:/var/lib/paramedic paramedic
+#   docker run -p 127.0.0.1:9911:9911 -e PARAMEDIC_LISTEN=0.0.0.0:9911 -v ./config:/etc/paramedic/config:ro -v paramedic:/var/lib/paramedic paramedic
+# (with server.webhook_token set in that configuration: without one it listens on the container's own loopback only)
 
 # Any Debian with a Rust toolchain and a C compiler, and a Debian of the same release or a later one.
 ARG BUILD_BASE=docker.io/library/rust:1.95-bookworm

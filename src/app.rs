@@ -45,7 +45,10 @@ impl App {
         let notifier = Arc::new(notifier(&config)?);
         let parts = parts(config, store, clock.clone(), notifier.clone())?;
         let fleet = parts.bench.fleet.clone();
-        fleet.start_missing().await.context("start the process services of the inventory")?;
+        // A child that cannot be started is down, and its alert will say so; the others are served.
+        if let Err(e) = fleet.start_missing().await {
+            tracing::error!(error = %e, "a process service could not be started");
+        }
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let engine = Engine::start(parts, &mut tasks, &stop);
         if let Some(settings) = slack.clone() {
@@ -90,7 +93,7 @@ fn notifier(config: &Config) -> anyhow::Result<Notifier> {
 
 fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Notifier>) -> anyhow::Result<Parts> {
     let inventory = Arc::new(config.inventory);
-    let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), config.run_dir.join("ssh"), fleet::Limits::default()));
+    let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), ssh_dir(&config.run_dir)?, fleet::Limits::default()));
     let bench = Bench {
         inventory: inventory.clone(),
         fleet,
@@ -113,6 +116,16 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         notifier,
         settings: config.settings,
     })
+}
+
+/// Control sockets have short names only: where the run folder's is too long, a folder of our own among the temporary ones.
+fn ssh_dir(run_dir: &Path) -> anyhow::Result<PathBuf> {
+    const LONGEST: usize = 59;
+    let usual = run_dir.join("ssh");
+    if usual.as_os_str().len() <= LONGEST {
+        return Ok(usual);
+    }
+    Ok(tempfile::Builder::new().prefix("paramedic-ssh-").tempdir()?.keep())
 }
 
 /// The ledger's folder, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.

@@ -14,7 +14,7 @@ CREATE TABLE alerts (
     status      TEXT   NOT NULL,
     received_at BIGINT NOT NULL,
     body        TEXT   NOT NULL,
-    state       TEXT   NOT NULL DEFAULT 'accepted', -- accepted, raised, seen, late, unmatched
+    state       TEXT   NOT NULL DEFAULT 'accepted', -- accepted, raised, seen, late, unmatched, heartbeat
     incident_id BIGINT,
     UNIQUE (fingerprint, starts_at, status)
 );

@@ -125,7 +125,14 @@ impl Desk {
     fn judge(&self, alert: &Alert) -> Verdict {
         let target = self.targets.as_ref().map(|targets| targets.target(alert)).unwrap_or_default();
         let service = target.service.map(|name| name.to_string());
-        verdict(alert.name(), &alert.labels, self.rules.classify(alert), service, target.host.map(|name| name.to_string()))
+        let unknown = self.targets.is_some() && service.is_none() && target.host.is_none();
+        let mut verdict =
+            verdict(alert.name(), &alert.labels, self.rules.classify(alert), service, target.host.map(|name| name.to_string()));
+        if unknown {
+            // Nothing outside the inventory is ever acted upon.
+            verdict.would_be = "escalated";
+        }
+        verdict
     }
 
     fn read_rules(&self, path: &Path, verdicts: &mut Vec<Verdict>, wrong: &mut Vec<String>) {

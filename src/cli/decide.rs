@@ -22,11 +22,11 @@ pub async fn run(args: DecideArgs, decision: Decision) -> anyhow::Result<ExitCod
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
-    let config = match args.files.load() {
-        Ok(config) => config,
+    let url = match args.files.store_url() {
+        Ok(url) => url,
         Err(code) => return Ok(code),
     };
-    let store = Store::open_beside(&config.store_url).await?;
+    let store = Store::open_beside(&url).await?;
     match id {
         Some(id) => decide(&store, id, decision).await,
         None => waiting(&store).await,
@@ -37,7 +37,7 @@ async fn decide(store: &Store, id: ApprovalId, decision: Decision) -> anyhow::Re
     let by = Principal { name: login_name(), via: Via::Cli };
     match store.decide(id, decision, by, None, SystemClock.now()).await {
         Ok(approval) => {
-            println!("{id} {}: {} ({})", approval.state.word(), super::table::plain(&approval.action.summary()), approval.incident);
+            println!("{id} {}: {} ({})", approval.state.word(), super::table::whole(&approval.action.summary()), approval.incident);
             Ok(ExitCode::SUCCESS)
         }
         Err(DecideError::Store(e)) => Err(e.into()),
@@ -55,7 +55,7 @@ async fn waiting(store: &Store) -> anyhow::Result<ExitCode> {
     }
     for approval in open {
         let until = approval.expires_at.format("%H:%M:%SZ");
-        println!("{} ({}) until {until}: {}", approval.id, approval.incident, super::table::plain(&approval.action.summary()));
+        println!("{} ({}) until {until}: {}", approval.id, approval.incident, super::table::whole(&approval.action.summary()));
         for reason in &approval.reasons {
             println!("    {}", super::table::plain(reason));
         }

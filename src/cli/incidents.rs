@@ -42,11 +42,11 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
-    let config = match args.files.load() {
-        Ok(config) => config,
+    let url = match args.files.store_url() {
+        Ok(url) => url,
         Err(code) => return Ok(code),
     };
-    let store = Store::open_beside(&config.store_url).await?;
+    let store = Store::open_beside(&url).await?;
     let text = match (id, args.unreadable) {
         (_, true) => unreadable(&store, &args).await?,
         (Some(id), _) => one(&store, id, args.json).await?,

@@ -11,7 +11,7 @@ mod serve;
 mod stage;
 mod table;
 
-use crate::config::{Config, Overrides};
+use crate::config::{self, Config, Overrides};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -67,6 +67,14 @@ pub struct Files {
 }
 
 impl Files {
+    /// The store alone: a mistake elsewhere keeps nobody from reading and deciding.
+    fn store_url(&self) -> Result<String, ExitCode> {
+        config::store_url(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {
+            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+            ExitCode::from(EX_USAGE)
+        })
+    }
+
     /// The configuration, or everything that is wrong with it on stderr and exit code 64.
     fn load(&self) -> Result<Config, ExitCode> {
         Config::load(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {

@@ -19,7 +19,12 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
 
 /// One line without control characters or bidirectional overrides, at most 120 characters.
 pub fn plain(text: &str) -> String {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown: String = text.chars().take(120).map(|c| if hidden(c) { ' ' } else { c }).collect();
+    let shown: String = whole(text).chars().take(120).collect();
     if text.chars().nth(120).is_some() { format!("{shown}…") } else { shown }
+}
+
+/// The same, uncut: what somebody decides on is shown in full.
+pub fn whole(text: &str) -> String {
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
 }

@@ -33,6 +33,11 @@ pub fn install_tls() {
     });
 }
 
+/// http or https, with a host.
+pub fn is_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty()))
+}
+
 /// An address that a secret may be sent to: https anywhere, plain http on loopback only.
 pub fn safe_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;

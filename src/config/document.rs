@@ -1,10 +1,11 @@
 //! A YAML file that knows its lines: values are read with serde, and whatever is wrong is told with the file, the line and
 //! what was expected, all of it at once.
 
+use super::tree::{Node, Spot, TextChange, join, segments, spot};
 use crate::domain::Problem;
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +15,6 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 4 * 1024 * 1024;
 /// Errors told of one file; a reader who has mended so many asks again.
 const MOST: usize = 50;
-
-/// Gets a text's path and the text; gives what stands there instead, or what is wrong with it.
-type TextChange<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Option<String>, String>;
 
 /// Something wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,26 +40,14 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// A value with the line it stands on.
-#[derive(Debug, Clone)]
-struct Spot {
-    line: u64,
-    node: Node,
-}
-
-#[derive(Debug, Clone)]
-enum Node {
-    Scalar(Value),
-    List(Vec<Spot>),
-    Map(Vec<(String, Spot)>),
-}
-
 #[derive(Debug, Clone)]
 pub struct Document {
     path: PathBuf,
     root: Spot,
     /// Values from the environment or from secret files: never shown in a complaint.
     hidden: Vec<String>,
+    /// Paths whose value came from a flag or a variable.
+    overridden: Vec<String>,
 }
 
 impl Document {
@@ -74,10 +60,15 @@ impl Document {
             }
         };
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return Some(Self { path: path.to_owned(), root: Spot { line: 1, node: Node::Map(Vec::new()) }, hidden: Vec::new() });
+            return Some(Self {
+                path: path.to_owned(),
+                root: Spot { line: 1, node: Node::Map(Vec::new()) },
+                hidden: Vec::new(),
+                overridden: Vec::new(),
+            });
         }
         match serde_saphyr::from_str::<Spanned<Node>>(&text) {
-            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new() }),
+            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), overridden: Vec::new() }),
             Err(e) => {
                 let line = e.location().map(|location| location.line());
                 let message = e.to_string().lines().next().unwrap_or("not YAML").to_owned();
@@ -135,13 +126,38 @@ impl Document {
             .hidden
             .iter()
             .fold(message.to_owned(), |shown, value| if value.trim().is_empty() { shown } else { shown.replace(value, "(hidden)") });
+        let message = &if self.overridden.iter().any(|over| over == path) {
+            format!("{message} (given on the command line or in the environment)")
+        } else {
+            message.clone()
+        };
         let message = if path.is_empty() || path == "." { message.to_owned() } else { format!("{path}: {message}") };
         Complaint { file: self.path.clone(), line: Some(self.root.line_of(path)), message }
+    }
+
+    /// One text, with its variables filled in; none where the document has none.
+    pub fn text_at(&self, path: &str, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<String> {
+        let value = self.root.value().pointer(&format!("/{}", path.replace('.', "/"))).cloned();
+        match value {
+            Some(Value::String(text)) => match super::secrets::expand(&text, &mut |name| environment(name)) {
+                Ok(expanded) => Some(expanded.unwrap_or(text)),
+                Err(why) => {
+                    complaints.push(self.complaint(path, &why));
+                    None
+                }
+            },
+            None | Some(Value::Null) => Some(super::file::store_url()),
+            Some(_) => {
+                complaints.push(self.complaint(path, "expected a text"));
+                None
+            }
+        }
     }
 
     /// Sets a value from outside the file (a flag, the environment).
     pub fn set(&mut self, path: &[&str], value: &str) {
         self.root.set(path, value);
+        self.overridden.push(path.join("."));
     }
 
     /// Visits every text with its path and may replace it.
@@ -177,208 +193,14 @@ fn blamed(path: &str, message: &str) -> String {
     }
 }
 
-fn join(path: &str, field: &str) -> String {
-    if path.is_empty() || path == "?" { field.to_owned() } else { format!("{path}.{field}") }
-}
-
 /// The name in backquotes behind `what`.
 fn quoted(message: &str, what: &str) -> Option<String> {
     let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
     rest.split('`').next().map(str::to_owned)
 }
 
-/// `rules[2].examples[0]` as `rules`, `2`, `examples`, `0`.
-fn segments(path: &str) -> Vec<String> {
-    path.replace('[', ".").replace(']', "").split('.').filter(|part| !part.is_empty() && *part != "?").map(str::to_owned).collect()
-}
-
 /// Is this error only there because of what was put aside below it?
 fn follows(path: &str, message: &str, aside: &BTreeSet<String>) -> bool {
     let missing = quoted(message, "missing field").is_some_and(|field| aside.contains(&join(path, &field)));
     missing || aside.iter().any(|below| below.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])))
-}
-
-impl Spot {
-    fn value(&self) -> Value {
-        match &self.node {
-            Node::Scalar(value) => value.clone(),
-            Node::List(items) => Value::Array(items.iter().map(Self::value).collect()),
-            Node::Map(fields) => Value::Object(fields.iter().map(|(key, spot)| (key.clone(), spot.value())).collect::<Map<_, _>>()),
-        }
-    }
-
-    /// Takes a value out.
-    fn remove(&mut self, path: &[String]) -> bool {
-        let Some((first, rest)) = path.split_first() else { return false };
-        let index = match &self.node {
-            Node::Map(fields) => fields.iter().position(|(key, _)| key == first),
-            Node::List(items) => first.parse::<usize>().ok().filter(|index| *index < items.len()),
-            Node::Scalar(_) => None,
-        };
-        let Some(index) = index else { return false };
-        match &mut self.node {
-            Node::Map(fields) if rest.is_empty() => drop(fields.remove(index)),
-            Node::List(items) if rest.is_empty() => drop(items.remove(index)),
-            Node::Map(fields) => return fields[index].1.remove(rest),
-            Node::List(items) => return items[index].remove(rest),
-            Node::Scalar(_) => return false,
-        }
-        true
-    }
-
-    /// The line of the deepest part of the path that is there.
-    fn line_of(&self, path: &str) -> u64 {
-        let mut at = self;
-        for part in segments(path) {
-            let next = match &at.node {
-                Node::Map(fields) => fields.iter().find(|(key, _)| *key == part).map(|(_, spot)| spot),
-                Node::List(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
-                Node::Scalar(_) => None,
-            };
-            match next {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        at.line
-    }
-
-    fn set(&mut self, path: &[&str], value: &str) {
-        let Some((first, rest)) = path.split_first() else {
-            self.node = Node::Scalar(Value::String(value.to_owned()));
-            return;
-        };
-        if !matches!(self.node, Node::Map(_)) {
-            self.node = Node::Map(Vec::new());
-        }
-        let line = self.line;
-        let Node::Map(fields) = &mut self.node else { return };
-        match fields.iter_mut().find(|(key, _)| key == first) {
-            Some((_, spot)) => spot.set(rest, value),
-            None => {
-                let mut spot = Self { line, node: Node::Map(Vec::new()) };
-                spot.set(rest, value);
-                fields.push(((*first).to_owned(), spot));
-            }
-        }
-    }
-
-    fn each_text(&mut self, path: String, change: TextChange<'_>, problems: &mut Vec<Problem>) {
-        match &mut self.node {
-            Node::Scalar(Value::String(text)) => match change(&path, text) {
-                Ok(Some(new)) => *text = new,
-                Ok(None) => {}
-                Err(why) => problems.push(Problem::new(path, why)),
-            },
-            Node::Scalar(_) => {}
-            Node::List(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    item.each_text(format!("{path}[{index}]"), change, problems);
-                }
-            }
-            Node::Map(fields) => {
-                for (key, spot) in fields {
-                    spot.each_text(join(&path, key), change, problems);
-                }
-            }
-        }
-    }
-
-    fn each_file_key(
-        &mut self,
-        path: String,
-        folder: &Path,
-        is_secret: &dyn Fn(&str) -> bool,
-        hidden: &mut Vec<String>,
-        problems: &mut Vec<Problem>,
-    ) {
-        let Node::Map(fields) = &mut self.node else { return };
-        for (key, spot) in fields {
-            let secret = key.strip_suffix("_file").filter(|name| is_secret(name)).map(str::to_owned);
-            match (secret, &spot.node) {
-                (Some(name), Node::Scalar(Value::String(file))) => {
-                    let text = std::fs::read_to_string(folder.join(file)).unwrap_or_else(|e| {
-                        problems.push(Problem::new(join(&path, key), format!("{}: {e}", folder.join(file).display())));
-                        // Stands in for the secret while the other errors are looked for; with this one nothing starts.
-                        "unreadable".to_owned()
-                    });
-                    hidden.push(text.trim().to_owned());
-                    spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
-                    *key = name;
-                }
-                _ => spot.each_file_key(join(&path, key), folder, is_secret, hidden, problems),
-            }
-        }
-    }
-}
-
-fn spot(spanned: Spanned<Node>) -> Spot {
-    Spot { line: spanned.referenced.line(), node: spanned.value }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Spanned<Node>>()? {
-            items.push(spot(item));
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            let value: Spanned<Node> = map.next_value()?;
-            // An empty value has no place of its own; the key has one.
-            let line = key.referenced.line();
-            fields.push((key.value, Spot { line, ..spot(value) }));
-        }
-        Ok(Node::Map(fields))
-    }
 }

@@ -2,12 +2,14 @@
 
 use super::Complaint;
 use super::document::Document;
+use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
-use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
+use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::safety::Limits;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -81,8 +83,9 @@ pub struct MainFile {
     #[serde(default)]
     pub alertmanager: Option<Peer>,
     /// Pid files and logs of process services, control sockets of SSH.
-    #[serde(default = "run_dir")]
-    pub run_dir: PathBuf,
+    /// `run` beside the store without it.
+    #[serde(default)]
+    pub run_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,12 +139,8 @@ fn listen() -> SocketAddr {
     SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), 9911)
 }
 
-fn store_url() -> String {
+pub fn store_url() -> String {
     "sqlite://data/paramedic.db".to_owned()
-}
-
-fn run_dir() -> PathBuf {
-    PathBuf::from("data/run")
 }
 
 fn runbook() -> PlannerKind {
@@ -208,6 +207,7 @@ pub fn read(
     document.expand(environment, complaints);
     overrides.apply(&mut document);
     let file: MainFile = document.read(complaints)?;
+    let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
         complain(&format!("limits.{name}"), format!("bounds may be tightened, never loosened: expected at most {most}"));
@@ -227,17 +227,34 @@ pub fn read(
     if !file.store.url.starts_with("sqlite://") {
         complain("store.url", "expected sqlite:///absolute/file.db or sqlite://relative/file.db".into());
     }
-    let peers = [("prometheus.url", file.prometheus.as_ref()), ("alertmanager.url", file.alertmanager.as_ref())];
-    for (path, peer) in peers {
-        if peer.is_some_and(|peer| !peer.url.starts_with("http://") && !peer.url.starts_with("https://")) {
-            complain(path, "expected http:// or https:// and a host".into());
-        }
-    }
     if file.slack.as_ref().is_some_and(|slack| slack.signing_secret.is_none() && slack.app_token.is_none()) {
         complain(
             "slack",
             "expected signing_secret (clicks over HTTP) or app_token (Socket Mode): without either nobody can decide in Slack".into(),
         );
     }
+    check_peers(&file, &told, &mut complain);
     Some(file)
+}
+
+/// What could only fail later, at the start or in the middle of an incident, fails here, with its line. Sections that something was
+/// said of already are left out: their values may be stand-ins.
+fn check_peers(file: &MainFile, told: &BTreeSet<String>, complain: &mut dyn FnMut(&str, String)) {
+    let peers = Notifier::build(file.slack.as_ref(), file.pagerduty.as_ref(), file.email.as_ref());
+    for problem in peers.err().unwrap_or_default() {
+        if !told.contains(problem.path.split('.').next().unwrap_or_default()) {
+            complain(&problem.path, problem.message);
+        }
+    }
+    let urls = [
+        ("prometheus.url", file.prometheus.as_ref().map(|p| &p.url)),
+        ("alertmanager.url", file.alertmanager.as_ref().map(|p| &p.url)),
+        ("llm.base_url", file.llm.as_ref().map(|llm| &llm.base_url)),
+    ];
+    for (path, url) in urls {
+        let section = path.split('.').next().unwrap_or_default();
+        if url.is_some_and(|url| !http::is_url(url)) && !told.contains(section) {
+            complain(path, "expected http:// or https:// and a host".into());
+        }
+    }
 }

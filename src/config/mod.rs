@@ -6,6 +6,7 @@ mod document;
 mod embedded;
 mod file;
 mod secrets;
+mod tree;
 
 pub use document::Complaint;
 pub use embedded::{Embedded, unpack};
@@ -56,8 +57,8 @@ impl Config {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let mut complaints = Vec::new();
         let main = file::read(path, overrides, environment, &mut complaints);
-        let runbooks = read_runbooks(&folder.join("runbooks"), &mut complaints);
-        let rules = read_rules(&folder.join("classifier.yaml"), &runbooks, &mut complaints);
+        let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
+        let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
         let (Some(main), Some(rules), Some((inventory, targets)), true) = (main, rules, services, complaints.is_empty()) else {
             return Err(complaints);
@@ -67,12 +68,16 @@ impl Config {
         if inventory.services().next().is_none() {
             warnings.push("the inventory lists no service: nothing will be acted upon".into());
         }
+        if main.slack.as_ref().is_some_and(|slack| slack.approvers.is_empty()) {
+            warnings.push("slack.approvers is empty: nobody can decide in Slack".into());
+        }
         if main.slack.is_none() && main.pagerduty.is_none() && main.email.is_none() {
             warnings.push(
                 "neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into(),
             );
         }
         let settings = main.settings();
+        let run_dir = run_dir(main.run_dir.as_deref(), &main.store.url);
         Ok(Self {
             listen,
             webhook_token: main.server.webhook_token,
@@ -85,7 +90,7 @@ impl Config {
             email: main.email,
             prometheus_url: main.prometheus.map(|peer| peer.url),
             alertmanager_url: main.alertmanager.map(|peer| peer.url),
-            run_dir: main.run_dir,
+            run_dir,
             inventory,
             targets,
             rules,
@@ -99,8 +104,8 @@ impl Config {
 /// The rules and runbooks alone: all that `classify` needs.
 pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), Vec<Complaint>> {
     let mut complaints = Vec::new();
-    let runbooks = read_runbooks(&folder.join("runbooks"), &mut complaints);
-    match (read_rules(&folder.join("classifier.yaml"), &runbooks, &mut complaints), complaints.is_empty()) {
+    let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
+    match (read_rules(&folder.join("classifier.yaml"), &known, &mut complaints), complaints.is_empty()) {
         (Some(rules), true) => Ok((rules, runbooks)),
         _ => Err(complaints),
     }
@@ -126,6 +131,24 @@ pub fn load_targets(folder: &Path, environment: &dyn Fn(&str) -> Option<String>)
     }
 }
 
+/// Absolute: children are told apart by it. Two stores have two.
+fn run_dir(named: Option<&Path>, store_url: &str) -> PathBuf {
+    let store = Path::new(store_url.trim_start_matches("sqlite://"));
+    let wanted = named.map_or_else(|| store.parent().unwrap_or(Path::new("")).join("run"), Path::to_owned);
+    std::path::absolute(&wanted).unwrap_or(wanted)
+}
+
+/// The store's address alone: all that reading it, or deciding, needs. A mistake elsewhere in the configuration, or a secret that
+/// only the server may read, keeps nobody from its incidents.
+pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<Complaint>> {
+    if let Some(url) = &overrides.database_url {
+        return Ok(url.clone());
+    }
+    let mut complaints = Vec::new();
+    let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
+    url.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
 fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {
     if token || listen.ip().is_loopback() {
         return listen;
@@ -135,11 +158,10 @@ fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<St
     loopback
 }
 
-fn read_rules(path: &Path, runbooks: &BTreeMap<String, Runbook>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
+fn read_rules(path: &Path, known: &BTreeSet<String>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
     let mut document = Document::open(path, complaints)?;
     let file: RulesFile = document.read(complaints)?;
-    let known: BTreeSet<String> = runbooks.keys().cloned().collect();
-    document.check(Rules::build(file, &known), complaints)
+    document.check(Rules::build(file, known), complaints)
 }
 
 fn read_services(
@@ -155,29 +177,32 @@ fn read_services(
     Some((inventory?, targets?))
 }
 
-fn read_runbooks(folder: &Path, complaints: &mut Vec<Complaint>) -> BTreeMap<String, Runbook> {
+/// The runbooks, and the names of all there are: a broken one is no reason to call the rule that names it wrong.
+fn read_runbooks(folder: &Path, complaints: &mut Vec<Complaint>) -> (BTreeMap<String, Runbook>, BTreeSet<String>) {
     let shapes = tools::shapes();
-    let mut runbooks = BTreeMap::new();
+    let (mut runbooks, mut known) = (BTreeMap::new(), BTreeSet::new());
     let files = match std::fs::read_dir(folder) {
         Ok(files) => files,
         Err(e) => {
             complaints.push(Complaint::of_file(folder, format!("cannot be read ({e}): expected a folder of runbooks")));
-            return runbooks;
+            return (runbooks, known);
         }
     };
     let mut paths: Vec<PathBuf> = files.filter_map(|file| file.ok().map(|file| file.path())).filter(|path| is_yaml(path)).collect();
     paths.sort();
     for path in paths {
         let before = complaints.len();
+        known.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         let Some(mut document) = Document::open(&path, complaints) else { continue };
         let Some(file) = document.read::<RunbookFile>(complaints) else { continue };
+        known.insert(file.name.clone());
         let Some(runbook) = document.check(Runbook::build(file, &shapes), complaints) else { continue };
         let name = runbook.name().to_owned();
         if complaints.len() == before && runbooks.insert(name.clone(), runbook).is_some() {
             complaints.push(document.complaint("name", &format!("runbook `{name}` is in another file already")));
         }
     }
-    runbooks
+    (runbooks, known)
 }
 
 fn is_yaml(path: &Path) -> bool {

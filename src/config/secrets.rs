@@ -31,7 +31,7 @@ fn filled(path: &str, text: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn expand(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Result<Option<String>, String> {
+pub fn expand(text: &str, environment: &mut dyn FnMut(&str) -> Option<String>) -> Result<Option<String>, String> {
     if !text.contains('$') {
         return Ok(None);
     }

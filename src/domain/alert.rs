@@ -89,6 +89,14 @@ impl Alert {
         }
     }
 
+    /// Where it says it happens, in its own labels: `instance=db1, service=orders`. Outside text, cut.
+    pub fn place(&self) -> String {
+        let names = ["service", "job", "instance", "host", "namespace", "pod", "container"];
+        let known = names.iter().filter_map(|name| self.label(name).filter(|v| !v.is_empty()).map(|value| (name, value)));
+        let shown = known.map(|(name, value)| format!("{name}={}", value.chars().take(60).collect::<String>()));
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
     /// What the alert says of itself: summary, else description, else its name.
     pub fn headline(&self) -> &str {
         ["summary", "description", "message"]

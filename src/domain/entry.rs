@@ -167,12 +167,17 @@ impl fmt::Display for Entry {
     /// One line of the transcript. Outside text is cut and control characters shown, so a line stays a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Raised { alert, target } => write!(f, "raised {} ({target}): {}", line(alert.name()), line(alert.headline())),
+            Self::Raised { alert, target } => {
+                write!(f, "raised {} ({}): {}", line(alert.name()), line(&whereabouts(alert, target)), line(alert.headline()))
+            }
             Self::Classified { level, rule, why, .. } => match rule {
                 Some(rule) => write!(f, "level {level} by rule {rule}: {}", line(why)),
                 None => write!(f, "level {level}: {}", line(why)),
             },
-            Self::AlertJoined { alert } => write!(f, "alert {} joined", line(alert.name())),
+            Self::AlertJoined { alert } => match alert.place() {
+                place if place.is_empty() => write!(f, "alert {} joined", line(alert.name())),
+                place => write!(f, "alert {} joined ({})", line(alert.name()), line(&place)),
+            },
             Self::AlertResolved { alertname, .. } => write!(f, "alert {} resolved", line(alertname)),
             Self::RunStarted { run, planner, runbook } => match runbook {
                 Some(runbook) if *planner == PlannerKind::Runbook => write!(f, "run {run} by runbook {runbook}"),
@@ -219,6 +224,14 @@ impl fmt::Display for Entry {
             Self::Escalated { why } => write!(f, "escalated: {}", line(why)),
             Self::Closed { outcome } => write!(f, "closed: {}", line(outcome)),
         }
+    }
+}
+
+/// The target in the inventory's words; of an unknown one, what the alert's own labels say.
+fn whereabouts(alert: &Alert, target: &Target) -> String {
+    match (target == &Target::default(), alert.place()) {
+        (true, place) if !place.is_empty() => format!("{target}: {place}"),
+        _ => target.to_string(),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::domain::{Alert, AlertStatus, Entry, Incident, PlannerKind, Recorded, 
 use crate::planner::Next;
 use crate::store::{Assigned, Claim, Commit, StoreError, Wake};
 
-/// An alert that joins an escalated incident later than this is told anew.
-const AGAIN: chrono::Duration = chrono::Duration::minutes(1);
+/// An alert that joins an escalated incident later than this did not come with what was told.
+const AGAIN: chrono::Duration = chrono::Duration::seconds(5);
 
 impl Engine {
     pub(super) async fn step(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
@@ -51,10 +51,14 @@ impl Engine {
         let channels = self.channels();
         step.notices.extend(step.entries.iter().flat_map(|entry| notices_for(incident, entry, &channels)));
         let told = !step.notices.is_empty();
-        let shown: Vec<String> = step.entries.iter().map(ToString::to_string).collect();
+        let loud = |entry: &Entry| matches!(entry, Entry::Escalated { .. } | Entry::InDoubt { .. } | Entry::PlannerFailed { .. });
+        let shown: Vec<(String, bool)> = step.entries.iter().map(|entry| (entry.to_string(), loud(entry))).collect();
         self.parts.store.commit(claim, incident, step, self.now()).await?;
-        for line in shown {
-            tracing::info!(incident = %incident.id, state = %incident.state, "{line}");
+        for (line, loud) in shown {
+            match loud {
+                true => tracing::warn!(incident = %incident.id, state = %incident.state, "{line}"),
+                false => tracing::info!(incident = %incident.id, state = %incident.state, "{line}"),
+            }
         }
         if told {
             self.mail.notify_waiters();
@@ -85,13 +89,13 @@ impl Engine {
         }
         // Who took it over some time ago hears that there is more.
         let joined = entries.iter().find_map(|entry| match entry {
-            Entry::AlertJoined { alert } => Some(alert.name().to_owned()),
+            Entry::AlertJoined { alert } => Some(format!("{} {}", alert.name(), alert.place()).trim().to_owned()),
             _ => None,
         });
         if let (Some(name), Some(handover)) = (joined, &incident.escalated)
             && now - handover.at > AGAIN
         {
-            entries.push(Entry::Escalated { why: format!("{name} fires again, or has joined; before: {}", handover.why) });
+            entries.push(Entry::Escalated { why: format!("{name} fires again, or has joined what was escalated before") });
         }
         Ok(entries)
     }

@@ -23,7 +23,9 @@ const MOST: chrono::Duration = chrono::Duration::minutes(5);
 /// What humans are told because of an entry, on the channels there are. `before` is the incident without it.
 pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Vec<(Channel, Notice)> {
     let (slack, pagerduty, email) = (Channel::Slack, Channel::Pagerduty, Channel::Email);
-    let name = format!("{} {} ({})", before.id, before.alertname(), before.target);
+    let place = before.alert().map(Alert::place).filter(|place| !place.is_empty() && before.target == Target::default());
+    let place = place.map_or(before.target.to_string(), |place| format!("{}: {place}", before.target));
+    let name = format!("{} {} ({place})", before.id, before.alertname());
     let mut notices = match entry {
         Entry::Asked { approval, action, .. } => {
             let text =

@@ -25,6 +25,7 @@ fn trigger(message: &Outgoing<'_>, severity: Severity, summary: &str) -> Trigger
     let summary = if known { summary } else { incident.alertname() };
     let target = &incident.target;
     let source = target.host.as_ref().map(ToString::to_string).or_else(|| target.service.as_ref().map(ToString::to_string));
+    let source = source.or_else(|| incident.alert().map(|alert| plain(&alert.place(), 200)).filter(|place| !place.is_empty()));
     Trigger {
         summary: plain(&summary.replace('\n', " "), 2000),
         source: source.unwrap_or_else(|| "unknown".into()),
@@ -37,7 +38,7 @@ fn details(incident: &Incident, hint: Option<&str>) -> Value {
     let (earlier, steps) = words::steps(incident);
     let alerts = incident.alerts.values().take(ALERTS).map(|alert| {
         json!({ "alertname": plain(alert.name(), 200), "status": alert.status, "since": words::time(alert.starts_at),
-            "says": plain(alert.headline(), 500) })
+            "says": plain(alert.headline(), 500), "where": plain(&alert.place(), 500), "link": plain(&alert.generator_url, 500) })
     });
     let alerts: Vec<Value> = alerts.collect();
     json!({

@@ -72,7 +72,8 @@ impl Tool for GetServiceLogs {
             Err(e) => Outcome::failed(e.to_string()).into(),
             Ok(lines) => {
                 let output = json!({ "service": arguments.service, "lines": lines, "count": lines.len() });
-                Outcome::ok(format!("{} lines of {}", lines.len(), arguments.service), output).into()
+                let last = lines.last().map_or(String::new(), |line| format!("; the last: {}", line.chars().take(120).collect::<String>()));
+                Outcome::ok(format!("{} lines of {}{last}", lines.len(), arguments.service), output).into()
             }
         }
     }

@@ -120,7 +120,7 @@ async fn a_name_that_the_inventory_does_not_know_is_told_and_never_acted_upon() 
         app.paged(id).await;
     }
     assert_snapshot!(app.transcript(4).await, @"
-    raised ServiceDown (no known target): api-gateway orders needs attention
+    raised ServiceDown (no known target: service=api-gateway orders): api-gateway orders needs attention
     level 1 by rule service_crash: a service that is down serves nobody; restarting it is quick, harmless and counted
     run 1 by runbook service_crash
     step status skipped: does not hold: incident.service

@@ -96,13 +96,13 @@ async fn many_services_at_once_are_one_incident_and_nothing_is_restarted() {
     app.alertmanager(&storm.resolved()).await;
     app.until(1, &["closed"]).await;
     assert_snapshot!(app.transcript(1).await, @"
-    raised ServiceDown (no known target): api-gateway needs attention
+    raised ServiceDown (no known target: service=api-gateway): api-gateway needs attention
     level 3 by rule large-scale-degradation: 5 services or more degrade at once: single fixes would make it worse
-    alert ServiceDown joined
-    alert ServiceDown joined
-    alert ServiceDown joined
-    alert ServiceDown joined
-    alert ServiceDown joined
+    alert ServiceDown joined (service=orders)
+    alert ServiceDown joined (service=orders-pool)
+    alert ServiceDown joined (service=mailer)
+    alert ServiceDown joined (service=mailer-worker-1)
+    alert ServiceDown joined (service=mailer-worker-2)
     escalated: level 3: 5 services or more degrade at once: single fixes would make it worse
     alert ServiceDown resolved
     alert ServiceDown resolved
