@@ -54,7 +54,6 @@ impl App {
         if let Some(settings) = slack.clone() {
             tasks.spawn(socket_mode(engine.clone(), notifier.clone(), settings, stop.clone()));
         }
-        tasks.spawn(upkeep(metrics.clone(), stop.clone()));
         let doors = Doors { engine: engine.clone(), clock, access, slack, notifier, metrics };
         let closing = stop.clone();
         tasks.spawn(async move {
@@ -158,17 +157,6 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     match metrics::set_global_recorder(recorder) {
         Ok(()) => Ok(HANDLE.get_or_init(|| handle).clone()),
         Err(e) => HANDLE.get().cloned().ok_or_else(|| anyhow!("install the metrics recorder: {e}")),
-    }
-}
-
-/// Histograms keep every sample until somebody folds them, scraped or not.
-async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        metrics.run_upkeep();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
-        }
     }
 }
 

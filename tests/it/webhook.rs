@@ -275,7 +275,7 @@ async fn health_readiness_and_metrics_tell_how_it_is() {
         "paramedic_incidents{state=\"escalated\"} 1",
         "paramedic_incidents{state=\"open\"} 0",
         "paramedic_outbox_pending 0",
-        "paramedic_step_seconds",
+        "paramedic_steps_total",
     ];
     for line in expected {
         assert!(text.contains(line), "{line} is missing in\n{text}");
