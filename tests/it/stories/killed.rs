@@ -21,8 +21,8 @@ fn count(transcript: &str, start: &str) -> usize {
     transcript.lines().filter(|line| line.starts_with(start)).count()
 }
 
-/// How many tales are told at a time: they mostly wait.
-const TOGETHER: usize = 3;
+/// How many tales are told at a time in one process. One: a server has its process to itself.
+const TOGETHER: usize = 1;
 
 /// Tells a tale once for each write, until the server gets to the end alive.
 async fn at_each_write(at: FreezePoint, undisturbed: &str, setup: impl Fn() -> Setup, tale: impl AsyncFn(&mut TestApp) -> String) {
