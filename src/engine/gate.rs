@@ -35,7 +35,9 @@ pub(super) fn tool_schemas() -> Vec<ToolSchema> {
 }
 
 impl Engine {
-    pub(super) async fn gate(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal) -> Result<Wake, EngineError> {
+    pub(super) async fn gate(&self, claim: &Claim, incident: &mut Incident, mut proposal: Proposal) -> Result<Wake, EngineError> {
+        // One spelling of one wish, whatever order a planner wrote it in.
+        proposal.arguments.sort_all_objects();
         let (tool, action) = match self.understand(incident, &proposal) {
             Ok(understood) => understood,
             Err(opinion) => return self.deny(claim, incident, proposal, vec![opinion]).await,

@@ -10,7 +10,7 @@ pub use click::{ClickError, Forgery, SignedClick};
 use super::fault::Faults;
 use super::serve::{News, Served, bind, lock, serve};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -44,7 +44,8 @@ impl SlackMessage {
             match value {
                 Value::Object(map) => {
                     into.extend(map.get("text").and_then(Value::as_str).map(str::to_owned));
-                    map.values().for_each(|inner| collect(inner, into));
+                    let sorted: BTreeMap<_, _> = map.iter().collect();
+                    sorted.values().for_each(|inner| collect(inner, into));
                 }
                 Value::Array(items) => items.iter().for_each(|inner| collect(inner, into)),
                 _ => {}

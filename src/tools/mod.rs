@@ -132,6 +132,8 @@ fn shape(tool: &dyn Tool) -> ToolShape {
 
 /// Makes an action of a proposal; says nothing about permission.
 pub fn understand(tool: &dyn Tool, proposal: &Proposal, about: About<'_>) -> Result<Action, String> {
-    let Understood { arguments, target, effect } = tool.understand(&proposal.arguments, about)?;
+    let Understood { mut arguments, target, effect } = tool.understand(&proposal.arguments, about)?;
+    // One spelling of one action, whatever order its fields are declared in.
+    arguments.sort_all_objects();
     Ok(Action { tool: tool.name().to_owned(), tier: tool.tier(), target, arguments, effect, reason: proposal.reason.clone() })
 }

@@ -3,6 +3,7 @@
 //! the inventory does not list.
 
 mod answer;
+mod children;
 mod docker;
 mod docker_clone;
 mod error;
@@ -64,7 +65,7 @@ impl Fleet {
     /// Of a service on several hosts: on `host`, or on all of them and active only if it is on each.
     pub async fn status(&self, service: &Service, host: Option<&HostName>) -> Result<ServiceStatus, ReachError> {
         match &service.reach {
-            Reach::Process { .. } => self.shared.processes.status(service),
+            Reach::Process { .. } => self.shared.processes.status(service).await,
             Reach::Docker { container, socket } => self.containers(service, container, socket).await?.status().await,
             Reach::Systemd { unit, template } => {
                 let mut seen = Vec::new();
@@ -80,7 +81,7 @@ impl Fleet {
     /// At most 2,000 lines and 256 KB a host; cuts are marked.
     pub async fn logs(&self, service: &Service, host: Option<&HostName>, lines: u32, level: LogLevel) -> Result<Vec<String>, ReachError> {
         match &service.reach {
-            Reach::Process { .. } => self.shared.processes.logs(service, lines, level),
+            Reach::Process { .. } => self.shared.processes.logs(service, lines, level).await,
             Reach::Docker { container, socket } => self.containers(service, container, socket).await?.logs(lines, level).await,
             Reach::Systemd { unit, template } => {
                 let hosts = self.hosts(service, host)?;

@@ -2,19 +2,14 @@
 //! process from a later one with the same number. Children outlive Paramedic and are found again. Never signals a process that
 //! it did not start, and never hands a child its own environment (there are secrets in it).
 
-use super::kernel::{self, Identity};
-use super::{InstanceStatus, Limits, LogLevel, ReachError, Restarted, Scaled, ServiceStatus, log_text, scaling};
-use crate::domain::{Reach, Service};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use super::children::{Children, instance_name};
+use super::{Limits, LogLevel, ReachError, Restarted, Scaled, ServiceStatus, kernel, scaling};
+use crate::domain::Service;
+use rustix::process::Signal;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
-use tokio_util::task::TaskTracker;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How often a process that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -22,77 +17,47 @@ const LOOK: Duration = Duration::from_millis(20);
 const SETTLE: Duration = Duration::from_millis(200);
 /// SIGKILL needs no more, unless the kernel itself is stuck.
 const AFTER_KILL: Duration = Duration::from_secs(2);
-const READ_BACK: u64 = 1024 * 1024;
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// In each child's environment, so that what is left of its group can be told from strangers.
-const MARK: &str = "PARAMEDIC_INSTANCE";
 
 #[derive(Debug)]
 pub struct Processes {
-    run_dir: PathBuf,
+    children: Arc<Children>,
     limits: Limits,
-    /// How each child of ours ended; adopted ones end unseen.
-    ends: Arc<Mutex<BTreeMap<String, String>>>,
-    watchers: TaskTracker,
 }
 
 impl Processes {
     pub fn new(run_dir: PathBuf, limits: Limits) -> Self {
-        Self { run_dir, limits, ends: Arc::default(), watchers: TaskTracker::new() }
+        Self { children: Arc::new(Children::new(run_dir)), limits }
     }
 
     /// Starts what has never been started since this machine booted. One that has died since is a crash: an alert's business.
     pub async fn start_missing(&self, service: &Service) -> Result<u32, ReachError> {
-        let mut started = 0;
-        for n in 1..=service.scale.base {
-            let fresh = match self.identity(service, n)? {
-                None => true,
-                Some(identity) => identity.boot != kernel::boot_id().map_err(|e| self.failed("reading the boot id", &e, false))?,
-            };
-            if fresh {
-                self.spawn(service, n)?;
-                started += 1;
-            }
-        }
-        Ok(started)
+        self.aside("starting what is missing", true, service, Children::start_missing).await
     }
 
-    pub fn status(&self, service: &Service) -> Result<ServiceStatus, ReachError> {
-        let known = self.known(service)?;
-        let instances: Result<Vec<_>, _> = known.iter().map(|n| self.instance(service, *n)).collect();
-        Ok(ServiceStatus::of(&instances?, service.scale.base))
+    pub async fn status(&self, service: &Service) -> Result<ServiceStatus, ReachError> {
+        self.aside("reading the status", false, service, Children::status).await
     }
 
-    pub fn logs(&self, service: &Service, lines: u32, level: LogLevel) -> Result<Vec<String>, ReachError> {
-        let path = self.log_path(service);
-        let read = || {
-            let mut file = File::open(&path)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(READ_BACK)))?;
-            let mut text = Vec::new();
-            file.take(READ_BACK).read_to_end(&mut text)?;
-            Ok::<_, std::io::Error>((text, length > READ_BACK))
-        };
-        let (text, cut) = read().map_err(|e| self.failed(&format!("reading {}", path.display()), &e, false))?;
-        Ok(log_text::tail(&text, lines, level, cut))
+    pub async fn logs(&self, service: &Service, lines: u32, level: LogLevel) -> Result<Vec<String>, ReachError> {
+        self.aside("reading the log", false, service, move |children, service| children.logs(service, lines, level)).await
     }
 
     pub async fn restart(&self, service: &Service) -> Result<Restarted, ReachError> {
-        let before = self.status(service)?;
-        for n in self.known(service)? {
+        let before = self.status(service).await?;
+        for n in self.aside("listing instances", false, service, Children::known).await? {
             // Once one instance has been touched, nothing is "surely not done".
             self.stop(service, n).await.map_err(ReachError::after_an_effect)?;
-            self.spawn(service, n).map_err(ReachError::after_an_effect)?;
+            self.spawn(service, n).await.map_err(ReachError::after_an_effect)?;
         }
         let after = self.settled(service).await.map_err(ReachError::after_an_effect)?;
         Ok(Restarted { before, after })
     }
 
     pub async fn scale(&self, service: &Service, add: u32) -> Result<Scaled, ReachError> {
-        let running = self.running(service)?;
+        let running = self.aside("listing instances", false, service, Children::running).await?;
         let base = service.scale.base;
         for n in scaling::plan(service.name.as_str(), base, base, &running, 0, add)? {
-            self.spawn(service, n).map_err(ReachError::after_an_effect)?;
+            self.spawn(service, n).await.map_err(ReachError::after_an_effect)?;
         }
         let after = self.settled(service).await.map_err(ReachError::after_an_effect)?;
         Ok(Scaled { from: running.len() as u32, to: after.instances_active })
@@ -100,12 +65,9 @@ impl Processes {
 
     /// Ends every instance and forgets it.
     pub async fn stop_all(&self, service: &Service) -> Result<(), ReachError> {
-        for n in self.known(service)? {
+        for n in self.aside("listing instances", false, service, Children::known).await? {
             self.stop(service, n).await?;
-            match fs::remove_file(self.pid_path(service, n)) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(self.failed("removing a pid file", &e, true)),
-                _ => {}
-            }
+            self.aside("removing a pid file", true, service, move |children, service| children.forget(service, n)).await?;
         }
         Ok(())
     }
@@ -114,7 +76,7 @@ impl Processes {
     async fn settled(&self, service: &Service) -> Result<ServiceStatus, ReachError> {
         let until = Instant::now() + SETTLE;
         loop {
-            let status = self.status(service)?;
+            let status = self.status(service).await?;
             if Instant::now() >= until || status.instances_active < status.instances {
                 return Ok(status);
             }
@@ -122,182 +84,53 @@ impl Processes {
         }
     }
 
-    /// The numbers of the normal instances and of those that have a pid file.
-    fn known(&self, service: &Service) -> Result<BTreeSet<u32>, ReachError> {
-        let mut known: BTreeSet<u32> = (1..=service.scale.base).collect();
-        let listed = match fs::read_dir(&self.run_dir) {
-            Ok(listed) => listed,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(known),
-            Err(e) => return Err(self.failed("listing the run folder", &e, false)),
-        };
-        for entry in listed {
-            let name = entry.map_err(|e| self.failed("listing the run folder", &e, false))?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix(service.name.as_str())?.strip_prefix('.')?.strip_suffix(".pid"));
-            known.extend(number.and_then(|number| number.parse::<u32>().ok()));
-        }
-        Ok(known)
-    }
-
-    fn running(&self, service: &Service) -> Result<BTreeSet<u32>, ReachError> {
-        let mut running = BTreeSet::new();
-        for n in self.known(service)? {
-            if self.instance(service, n)?.active {
-                running.insert(n);
-            }
-        }
-        Ok(running)
-    }
-
-    fn instance(&self, service: &Service, n: u32) -> Result<InstanceStatus, ReachError> {
-        let name = instance_name(service, n);
-        let Some(identity) = self.identity(service, n)? else {
-            return Ok(InstanceStatus::missing(name, "never started", "no pid file"));
-        };
-        let alive = kernel::is_alive(&identity);
-        let end = self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-        Ok(InstanceStatus {
-            name,
-            exists: true,
-            active: alive,
-            state: if alive { "running" } else { "dead" }.to_owned(),
-            since: if alive { kernel::started_at(&identity) } else { None },
-            pid: alive.then_some(identity.pid),
-            detail: match (alive, end) {
-                (true, _) => format!("process {}", identity.pid),
-                (false, Some(end)) => end,
-                (false, None) => format!("process {} is gone", identity.pid),
-            },
-        })
-    }
-
-    fn spawn(&self, service: &Service, n: u32) -> Result<(), ReachError> {
-        let Reach::Process { command, environment } = &service.reach else {
-            return Err(ReachError::NotSupported {
-                what: format!("starting {} as a process", service.name),
-                why: "the inventory does not say `reach: process`".to_owned(),
-            });
-        };
-        let [program, arguments @ ..] = command.as_slice() else {
-            return Err(ReachError::NotSupported { what: format!("starting {}", service.name), why: "its command is empty".to_owned() });
-        };
-        let name = instance_name(service, n);
-        let what = format!("starting {name} ({program})");
-        fs::create_dir_all(&self.run_dir).map_err(|e| self.failed(&what, &e, false))?;
-        // We may have been killed between starting it and writing that down: then it runs already.
-        if let Some(there) = kernel::marked(&self.mark(&name)).iter().find(|one| one.leads()) {
-            return self.write_pid(service, n, Some(there.pid)).map_err(|e| self.failed(&what, &e, false));
-        }
-        let log = OpenOptions::new().create(true).append(true).open(self.log_path(service));
-        let log = log.map_err(|e| self.failed(&what, &e, false))?;
-        let mut child = tokio::process::Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .env("PATH", PATH)
-            .envs(environment)
-            .env(MARK, self.run_dir.join(&name))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(|e| self.failed(&what, &e, false))?)
-            .stderr(log)
-            // Of its own, so that a signal reaches all of it and a Ctrl-C at our terminal none.
-            .process_group(0)
-            .spawn()
-            .map_err(|e| self.failed(&what, &e, false))?;
-        if let Err(e) = self.write_pid(service, n, child.id()) {
-            // Without a pid file nobody would ever find it again.
-            let ended = child.start_kill();
-            return Err(self.failed(&what, &e, ended.is_err()));
-        }
-        self.watch(name, child);
-        Ok(())
-    }
-
-    fn write_pid(&self, service: &Service, n: u32, pid: Option<u32>) -> std::io::Result<()> {
-        let pid = pid.ok_or_else(|| std::io::Error::other("the child has no process number"))?;
-        let identity = Identity::of(pid)?;
-        let path = self.pid_path(service, n);
-        let new = path.with_extension("pid.new");
-        fs::write(&new, serde_json::to_vec(&identity)?)?;
-        fs::rename(new, path)
-    }
-
-    /// Reaps the child and keeps how it ended.
-    fn watch(&self, name: String, mut child: tokio::process::Child) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-        let (pid, ends) = (child.id(), Arc::clone(&self.ends));
-        self.watchers.spawn(async move {
-            let end = match child.wait().await {
-                Ok(status) => format!("process {} ended: {status}", pid.unwrap_or(0)),
-                Err(e) => format!("process {} cannot be watched: {e}", pid.unwrap_or(0)),
-            };
-            tracing::info!(instance = name, end, "a child ended");
-            ends.lock().unwrap_or_else(PoisonError::into_inner).insert(name, end);
-        });
+    async fn spawn(&self, service: &Service, n: u32) -> Result<(), ReachError> {
+        self.aside("starting a process", true, service, move |children, service| children.spawn(service, n)).await
     }
 
     /// SIGTERM to its group and to what carries its mark, SIGKILL to what is left after the limit.
     async fn stop(&self, service: &Service, n: u32) -> Result<(), ReachError> {
-        let name = instance_name(service, n);
         for (signal, limit) in [(Signal::TERM, self.limits.stop), (Signal::KILL, AFTER_KILL)] {
-            let groups = self.groups(service, n)?;
-            for group in &groups {
-                match kill_process_group(*group, signal) {
-                    Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                    Err(e) => return Err(self.failed(&format!("stopping {name}"), &e.into(), true)),
-                }
-            }
+            let signalled = move |children: &Children, service: &Service| {
+                let groups = children.groups(service, n)?;
+                children.signal(&instance_name(service, n), &groups, signal)?;
+                Ok(groups)
+            };
+            let groups = Arc::new(self.aside("stopping a process", true, service, signalled).await?);
             let until = Instant::now() + limit;
             while Instant::now() < until {
-                if !groups.iter().any(|group| kernel::group_lives(*group)) {
+                let left = Arc::clone(&groups);
+                let lives = move |_: &Children, _: &Service| Ok(left.iter().any(|group| kernel::group_lives(*group)));
+                if !self.aside("looking for what is left", true, service, lives).await? {
                     return Ok(());
                 }
                 sleep(LOOK).await;
             }
         }
         Err(ReachError::TimedOut {
-            what: format!("stopping {name} with SIGKILL"),
-            place: self.run_dir.display().to_string(),
+            what: format!("stopping {} with SIGKILL", instance_name(service, n)),
+            place: self.children.place(),
             after: self.limits.stop + AFTER_KILL,
             maybe_done: true,
         })
     }
 
-    fn groups(&self, service: &Service, n: u32) -> Result<HashSet<Pid>, ReachError> {
-        let led = self.identity(service, n)?.and_then(|identity| kernel::led_group(&identity));
-        let marked = kernel::marked(&self.mark(&instance_name(service, n)));
-        Ok(led.into_iter().chain(marked.into_iter().map(|one| one.group)).collect())
+    /// Does it on a thread where blocking holds nobody up, and waits no longer than an observation may take. What has begun goes on.
+    async fn aside<T, F>(&self, what: &str, acts: bool, service: &Service, work: F) -> Result<T, ReachError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Children, &Service) -> Result<T, ReachError> + Send + 'static,
+    {
+        let (children, about) = (Arc::clone(&self.children), service.clone());
+        let what = || format!("{what} ({})", service.name);
+        match timeout(self.limits.observe, tokio::task::spawn_blocking(move || work(&children, &about))).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(join)) => {
+                Err(ReachError::Failed { what: what(), place: self.children.place(), why: join.to_string(), maybe_done: acts })
+            }
+            Err(_) => {
+                Err(ReachError::TimedOut { what: what(), place: self.children.place(), after: self.limits.observe, maybe_done: acts })
+            }
+        }
     }
-
-    fn identity(&self, service: &Service, n: u32) -> Result<Option<Identity>, ReachError> {
-        let path = self.pid_path(service, n);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(self.failed(&format!("reading {}", path.display()), &e, false)),
-        };
-        serde_json::from_slice(&text).map(Some).map_err(|e| ReachError::Protocol {
-            place: path.display().to_string(),
-            why: format!("not a pid file: {e}"),
-            maybe_done: false,
-        })
-    }
-
-    fn pid_path(&self, service: &Service, n: u32) -> PathBuf {
-        self.run_dir.join(format!("{}.pid", instance_name(service, n)))
-    }
-
-    fn log_path(&self, service: &Service) -> PathBuf {
-        self.run_dir.join(format!("{}.log", service.name))
-    }
-
-    fn mark(&self, name: &str) -> String {
-        format!("{MARK}={}", self.run_dir.join(name).display())
-    }
-
-    fn failed(&self, what: &str, error: &std::io::Error, maybe_done: bool) -> ReachError {
-        ReachError::Failed { what: what.to_owned(), place: self.run_dir.display().to_string(), why: error.to_string(), maybe_done }
-    }
-}
-
-fn instance_name(service: &Service, n: u32) -> String {
-    format!("{}.{n}", service.name)
 }

@@ -257,10 +257,31 @@ impl TestApp {
             if let Some(found) = look(&incident) {
                 return found;
             }
-            let shown = lines(&incident).join("\n");
-            assert!(Instant::now() < end, "INC-{id}: waited in vain for {what}; it is {}:\n{shown}", incident["state"]);
+            if Instant::now() >= end {
+                let (shown, stuck) = (lines(&incident).join("\n"), self.whereabouts(id).await);
+                panic!("INC-{id}: waited in vain for {what}; it is {}:\n{shown}\n{stuck}", incident["state"]);
+            }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Where a story that does not go on has stopped: who may work on the incident, whether the server is frozen, what its threads do.
+    async fn whereabouts(&self, id: i64) -> String {
+        let row = async {
+            let pool = sqlx::AnyPool::connect(&format!("{}?mode=rw", self.place.store_url())).await?;
+            let sql =
+                "SELECT seq, lease, COALESCE(lease_until, -1) AS until, COALESCE(wake_at, -1) AS wake, poke FROM incidents WHERE id = $1";
+            let row: (i64, i64, i64, i64, i64) = sqlx::query_as(sql).bind(id).fetch_one(&pool).await?;
+            Ok::<_, sqlx::Error>(row)
+        };
+        let now = self.now().timestamp_millis();
+        let frozen = self.freeze.reached().now_or_never().is_some();
+        format!(
+            "(seq, lease, lease until, wake, poke) {:?}, now {now}, frozen {frozen}, died {} times\n{}",
+            row.await,
+            self.deaths,
+            threads()
+        )
     }
 
     /// The transcript without what differs from run to run.
@@ -348,6 +369,19 @@ impl TestApp {
         let ours = format!("-INC-{id}");
         self.pagerduty.events().iter().filter(|event| event.dedup_key.ends_with(&ours)).map(|event| event.action.clone()).collect()
     }
+}
+
+/// Each thread of this process: its name, its state, what it waits for in the kernel, and the ticks it has used.
+fn threads() -> String {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let shown = tasks.map(|task| {
+        let (stat, waits) = (read(task.path().join("stat")), read(task.path().join("wchan")));
+        let fields: Vec<&str> = stat.rsplit_once(") ").map_or(Vec::new(), |(_, rest)| rest.split(' ').collect());
+        let field = |n: usize| fields.get(n).copied().unwrap_or("?");
+        format!("thread {} {} in {waits}, {} + {} ticks", read(task.path().join("comm")), field(0), field(11), field(12))
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 pub fn lines(incident: &Value) -> Vec<String> {

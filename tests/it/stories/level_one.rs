@@ -64,7 +64,7 @@ async fn old_logs_go_and_young_ones_and_links_stay_and_each_file_is_reported() {
     let clean = incident["actions"].as_array().unwrap().iter().find(|action| action["tool"] == "clean_disk_space").unwrap();
     let removed = app.place.redact(&serde_json::to_string(&clean["output"]["removed"]).unwrap());
     assert_snapshot!(removed, @r#"
-    [{"bytes":9,"path":"[folder]/logs/app/old.log"},{"bytes":9,"path":"[folder]/logs/old.gz"}]
+    [{"path":"[folder]/logs/app/old.log","bytes":9},{"path":"[folder]/logs/old.gz","bytes":9}]
     "#);
 }
 

@@ -50,7 +50,7 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
     let (slack, notifier) = slack().await;
     let incident = latency();
     let card = send_slack(&notifier, outgoing(Channel::Slack, &Notice::Card, &incident)).await;
-    let asked = approval(action(json!({ "service": "api", "add": 1 })));
+    let asked = approval(action(json!({ "add": 1, "service": "api" })));
     let ask = Notice::Ask { approval: asked.id };
     let message = Outgoing { approval: Some(&asked), thread: Some(&card), ..outgoing(Channel::Slack, &ask, &incident) };
     let posted = send_slack(&notifier, message).await;
