@@ -4,7 +4,7 @@
 use super::table;
 use crate::classifier::{Classification, Rules, Targets};
 use crate::config;
-use crate::domain::{Alert, Clock as _, Level, SystemClock};
+use crate::domain::{Alert, Clock as _, Inventory, Level, Mode, SystemClock};
 use crate::http::alertmanager;
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
@@ -44,10 +44,11 @@ struct Verdict {
     labels: BTreeMap<String, String>,
 }
 
-/// What classifies: the rules, and the inventory where there is one.
+/// What classifies: the rules, the main file's standing, and the inventory where there is one.
 struct Desk {
     rules: Rules,
-    targets: Option<Targets>,
+    standing: config::Standing,
+    inventory: Option<(Inventory, Targets)>,
 }
 
 pub fn run(args: &ClassifyArgs) -> anyhow::Result<ExitCode> {
@@ -91,12 +92,13 @@ impl Desk {
             let folder = tempfile::tempdir()?;
             config::unpack(folder.path())?;
             let (rules, _) = config::load_rules(folder.path()).map_err(Trouble::Complaints)?;
-            return Ok(Self { rules, targets: None });
+            return Ok(Self { rules, standing: config::Standing::default(), inventory: None });
         };
         let folder = if found.is_dir() { found } else { found.parent().unwrap_or(Path::new(".")) };
         let (rules, _) = config::load_rules(folder).map_err(Trouble::Complaints)?;
-        let targets = config::load_targets(folder, &|name| std::env::var(name).ok()).map_err(Trouble::Complaints)?;
-        Ok(Self { rules, targets })
+        let standing = config::standing(folder).map_err(Trouble::Complaints)?;
+        let inventory = config::load_inventory(folder, &|name| std::env::var(name).ok()).map_err(Trouble::Complaints)?;
+        Ok(Self { rules, standing, inventory })
     }
 
     fn read_bodies(&self, path: &Path, verdicts: &mut Vec<Verdict>, wrong: &mut Vec<String>) -> anyhow::Result<()> {
@@ -123,16 +125,33 @@ impl Desk {
     }
 
     fn judge(&self, alert: &Alert) -> Verdict {
-        let target = self.targets.as_ref().map(|targets| targets.target(alert)).unwrap_or_default();
-        let service = target.service.map(|name| name.to_string());
-        let unknown = self.targets.is_some() && service.is_none() && target.host.is_none();
-        let mut verdict =
-            verdict(alert.name(), &alert.labels, self.rules.classify(alert), service, target.host.map(|name| name.to_string()));
-        if unknown {
+        let found = self.rules.classify(alert);
+        let Some((inventory, targets)) = &self.inventory else { return self.verdict(&alert.labels, found, None) };
+        let target = targets.target(alert);
+        let service = target.service.as_ref().and_then(|name| inventory.service(name));
+        let mut verdict = self.verdict(&alert.labels, found, service.and_then(|service| service.mode));
+        if target.service.is_none() && target.host.is_none() {
             // Nothing outside the inventory is ever acted upon.
             verdict.would_be = "escalated";
         }
+        verdict.service = target.service.map(|name| name.to_string());
+        verdict.host = target.host.map(|name| name.to_string());
         verdict
+    }
+
+    /// `by_service` is the mode of the alert's service, where that is known.
+    fn verdict(&self, labels: &BTreeMap<String, String>, found: Classification, by_service: Option<Mode>) -> Verdict {
+        let mode = [found.mode, by_service].into_iter().flatten().fold(self.standing.mode, Mode::max);
+        let would_be = match (found.level, mode) {
+            (Level::Three, _) | (_, Mode::Disabled) => "escalated",
+            // Nobody looks into it: straight to a human.
+            _ if found.runbook.is_none() && !self.standing.model => "escalated",
+            (Level::One, Mode::Auto) => "fixed",
+            (Level::One | Level::Two, _) => "confirmed",
+        };
+        let alert = labels.get("alertname").cloned().unwrap_or_default();
+        let Classification { level, rule, why, runbook, .. } = found;
+        Verdict { alert, level, would_be, rule, runbook, why, service: None, host: None, labels: labels.clone() }
     }
 
     fn read_rules(&self, path: &Path, verdicts: &mut Vec<Verdict>, wrong: &mut Vec<String>) {
@@ -143,21 +162,11 @@ impl Desk {
         for rule in groups.into_iter().flat_map(|group| group.rules) {
             let Some(name) = rule.alert else { continue };
             let mut labels: BTreeMap<String, String> = rule.labels.into_iter().map(|(key, value)| (key, text_of(&value))).collect();
-            labels.insert("alertname".into(), name.clone());
+            labels.insert("alertname".into(), name);
             let found = self.rules.classify_labels(&labels);
-            verdicts.push(verdict(&name, &labels, found, None, None));
+            verdicts.push(self.verdict(&labels, found, None));
         }
     }
-}
-
-fn verdict(name: &str, labels: &BTreeMap<String, String>, found: Classification, service: Option<String>, host: Option<String>) -> Verdict {
-    let would_be = match found.level {
-        Level::One => "fixed",
-        Level::Two => "confirmed",
-        Level::Three => "escalated",
-    };
-    let Classification { level, rule, why, runbook, .. } = found;
-    Verdict { alert: name.to_owned(), level, would_be, rule, runbook, why, service, host, labels: labels.clone() }
 }
 
 fn read(path: &Path) -> anyhow::Result<(String, String)> {
@@ -217,5 +226,8 @@ fn print(verdicts: &[Verdict], json: bool) -> anyhow::Result<()> {
         .iter()
         .map(|v| vec![v.alert.clone(), v.level.to_string(), v.would_be.into(), or_dash(&v.rule), or_dash(&v.runbook), or_dash(&v.service)])
         .collect();
-    Ok(super::say(&table::render(&["ALERT", "LEVEL", "WOULD BE", "RULE", "RUNBOOK", "SERVICE"], &rows))?)
+    super::say(&table::render(&["ALERT", "LEVEL", "WOULD BE", "RULE", "RUNBOOK", "SERVICE"], &rows))?;
+    let count = |word| verdicts.iter().filter(|verdict| verdict.would_be == word).count();
+    let (fixed, confirmed, escalated) = (count("fixed"), count("confirmed"), count("escalated"));
+    Ok(super::say(&format!("{} alerts: {fixed} fixed, {confirmed} confirmed, {escalated} escalated", verdicts.len()))?)
 }

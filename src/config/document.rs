@@ -154,6 +154,11 @@ impl Document {
         }
     }
 
+    /// The value at a dotted path; none where it is absent or null.
+    pub fn value_at(&self, path: &str) -> Option<Value> {
+        self.root.value().pointer(&format!("/{}", path.replace('.', "/"))).filter(|value| !value.is_null()).cloned()
+    }
+
     /// Sets a value from outside the file (a flag, the environment).
     pub fn set(&mut self, path: &[&str], value: &str) {
         self.root.set(path, value);

@@ -14,7 +14,7 @@ pub use file::Overrides;
 
 use crate::classifier::{Rules, RulesFile, Targets};
 use crate::clients::llm::LlmSettings;
-use crate::domain::{Inventory, InventoryFile};
+use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
@@ -118,17 +118,48 @@ pub fn read_file<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Vec<C
     read.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
-/// What the inventory beside the rules makes of an alert; none where there is no inventory.
-pub fn load_targets(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<Targets>, Vec<Complaint>> {
+/// The inventory beside the rules, and what it makes of an alert; none where there is none.
+pub fn load_inventory(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<(Inventory, Targets)>, Vec<Complaint>> {
     let path = folder.join("services.yaml");
     if !path.exists() {
         return Ok(None);
     }
     let mut complaints = Vec::new();
     match read_services(&path, environment, &mut complaints) {
-        Some((_, targets)) if complaints.is_empty() => Ok(Some(targets)),
+        Some(read) if complaints.is_empty() => Ok(Some(read)),
         _ => Err(complaints),
     }
+}
+
+/// What the main file says of how much is done by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub mode: Mode,
+    /// Is a model configured?
+    pub model: bool,
+}
+
+/// The standing alone, for whoever only wants to know what would become of an alert. Without a main file: mode auto, no model.
+pub fn standing(folder: &Path) -> Result<Standing, Vec<Complaint>> {
+    let path = folder.join("paramedic.yaml");
+    if !path.exists() {
+        return Ok(Standing::default());
+    }
+    let mut complaints = Vec::new();
+    let standing = Document::open(&path, &mut complaints).and_then(|document| {
+        let mode = match document.value_at("mode") {
+            None => Mode::default(),
+            Some(value) => match serde_json::from_value(value) {
+                Ok(mode) => mode,
+                Err(_) => {
+                    complaints.push(document.complaint("mode", "expected auto, review or disabled"));
+                    return None;
+                }
+            },
+        };
+        Some(Standing { mode, model: document.value_at("llm").is_some() })
+    });
+    standing.ok_or(complaints)
 }
 
 /// Absolute: children are told apart by it. Two stores have two.

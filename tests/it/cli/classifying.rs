@@ -52,8 +52,31 @@ fn a_pretty_printed_body_in_a_file_is_one_body_and_the_table_is_for_humans() {
         ran.out.lines().map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect();
     assert_eq!(rows[0], ["ALERT", "LEVEL", "WOULD BE", "RULE", "RUNBOOK", "SERVICE"]);
     assert_eq!(rows[1], ["HighRequestLatency", "2", "confirmed", "response_time_anomaly", "response_time_anomaly", "-"]);
-    assert_eq!(rows[2], ["Nobody [31mKnows", "2", "confirmed", "-", "-", "-"]);
-    assert_eq!(rows.len(), 3, "{}", ran.out);
+    assert_eq!(rows[2], ["Nobody [31mKnows", "2", "escalated", "-", "-", "-"], "nobody looks into it without a runbook or a model");
+    assert_eq!(rows[3..], [["2 alerts: 0 fixed, 1 confirmed, 1 escalated"]], "{}", ran.out);
+}
+
+#[test]
+fn what_would_be_done_follows_the_mode_and_whether_there_is_a_model() {
+    let services = "services:\n  - { name: cart, reach: { process: { command: [/bin/true] } } }\n\
+                    \x20 - { name: till, mode: review, reach: { process: { command: [/bin/true] } } }\n";
+    let input = |service: &str| {
+        format!("{}\n{}\n", body("ServiceDown", json!({ "service": service })), body("NobodyKnows", json!({ "service": service })))
+    };
+    let would_be = |main: &str, service: &str| {
+        let folder = configured(main, services);
+        let ran = classify(folder.path(), &["-", "--json"], &input(service));
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+        verdicts(&ran).iter().map(|verdict| verdict["would_be"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let model = "llm: { base_url: 'http://127.0.0.1:9/v1', model: some }\n";
+    assert_eq!(would_be("", "cart"), ["fixed", "escalated"]);
+    assert_eq!(would_be(model, "cart"), ["fixed", "confirmed"]);
+    assert_eq!(would_be(model, "till"), ["confirmed", "confirmed"]);
+    assert_eq!(would_be("mode: review\n", "cart"), ["confirmed", "escalated"]);
+    assert_eq!(would_be("mode: disabled\n", "cart"), ["escalated", "escalated"]);
+    let wrong = classify(configured("mode: sometimes\n", services).path(), &["-"], "{}");
+    assert_eq!((wrong.code, wrong.err.as_str()), (Some(64), "config/paramedic.yaml:1: mode: expected auto, review or disabled\n"));
 }
 
 #[test]

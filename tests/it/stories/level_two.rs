@@ -239,3 +239,14 @@ async fn a_click_over_socket_mode_is_stored_before_it_is_acknowledged_and_only_a
     app.until(1, &["resolved"]).await;
     assert_eq!(app.place.starts("api-gateway"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_asked_for_more_instances_of_a_service_that_is_down() {
+    let mut app = TestApp::start().await;
+    app.place.crash("api-gateway");
+    app.alertmanager(&tales::gateway_slow()).await;
+    app.until(1, &["escalated"]).await;
+    let transcript = app.transcript(1).await;
+    assert!(transcript.contains("api-gateway is dead") && transcript.contains("step scale skipped"), "{transcript}");
+    assert_eq!((app.button("approve"), app.place.starts("api-gateway")), (None, 1), "{transcript}");
+}

@@ -191,7 +191,6 @@ async fn a_model_that_never_comes_to_an_end_is_cut_off_after_25_steps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_label_may_raise_a_level_and_never_lower_it() {
     let mut app = Setup::default().start().await;
-    app.place.crash("api-gateway");
     let labels = |level| [("service", "api-gateway"), ("severity", "critical"), ("paramedic_level", level)];
     app.alertmanager(&firing("ServiceDown", &labels("3")).in_group("raised")).await;
     app.alertmanager(&firing("HighRequestLatency", &labels("1")).in_group("lowered")).await;
