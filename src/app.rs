@@ -6,14 +6,15 @@ use crate::clients::prometheus::Prometheus;
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::engine::{Engine, Parts};
-use crate::http::{self, Access, Doors};
+use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
-use crate::safety::{OwnGround, SafetyChecker};
+use crate::safety::{ConsentRules, Limits, OwnGround, SafetyChecker};
 use crate::store::{Freeze, Store};
 use crate::tools::Bench;
 use anyhow::{Context as _, anyhow};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -40,6 +41,7 @@ impl App {
         begin_counters();
         let slack = config.slack.clone().map(Arc::new);
         let access = Arc::new(Access::new(config.webhook_token.clone()));
+        let tokens = Arc::new(ApproverTokens::new(config.approver_tokens.clone()));
         let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let notifier = Arc::new(notifier(&config)?);
@@ -54,7 +56,7 @@ impl App {
         if let Some(settings) = slack.clone() {
             tasks.spawn(socket_mode(engine.clone(), notifier.clone(), settings, stop.clone()));
         }
-        let doors = Doors { engine: engine.clone(), clock, access, slack, notifier, metrics };
+        let doors = Doors { engine: engine.clone(), clock, access, tokens, slack, notifier, metrics };
         let closing = stop.clone();
         tasks.spawn(async move {
             let served = axum_serve(listener, http::router(doors), closing).await;
@@ -110,11 +112,20 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         targets: config.targets,
         runbooks: config.runbooks,
         model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
+        policy_version: policy_version(&config.limits, &config.consent)?,
         checker: SafetyChecker::new(config.limits),
+        approvers: config.approvers,
+        consent: config.consent,
         bench,
         notifier,
         settings: config.settings,
     })
+}
+
+/// What an approval is bound to besides its action: SHA-256 over the bounds and the rules of consent that are in force.
+fn policy_version(limits: &Limits, consent: &ConsentRules) -> anyhow::Result<String> {
+    let rules = serde_json_canonicalizer::to_vec(&(limits, consent)).context("spell out the limits")?;
+    Ok(hex::encode(Sha256::digest(rules)))
 }
 
 /// Control sockets have short names only: where the run folder's is too long, a folder of our own among the temporary ones.
@@ -141,7 +152,7 @@ fn begin_counters() {
     for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_tokens_total"] {
         metrics::counter!(name).increment(0);
     }
-    for state in ["asked", "granted", "denied", "expired"] {
+    for state in ["asked", "granted", "denied", "expired", "void", "unavailable"] {
         metrics::counter!("paramedic_approvals_total", "state" => state).increment(0);
     }
 }

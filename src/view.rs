@@ -1,5 +1,9 @@
 //! How an incident is shown, the same to the API and to the command line. Built from the ledger at each call; nothing is kept.
 
+mod approval;
+
+pub use approval::{approvals, show as approval};
+
 use crate::domain::{Alert, Incident, IncidentId, Recorded, State, Step, StepEnd, Time, Verdict};
 use crate::store::{Listed, NoticeRow, Store, StoreError};
 use serde::Serialize;
@@ -35,7 +39,7 @@ pub struct ActionView {
     pub verdict: Verdict,
     /// Of the layers that gave this verdict.
     pub reasons: Vec<String>,
-    /// succeeded, failed, denied, refused, expired, void, asked, started, in_doubt.
+    /// succeeded, failed, denied, refused, expired, void, unavailable, asked, started, in_doubt.
     pub outcome: &'static str,
     pub said: String,
     pub output: Value,
@@ -126,6 +130,7 @@ fn end(end: &StepEnd) -> (&'static str, String, Value) {
         StepEnd::RefusedBy(by) => ("refused", format!("by {by}"), Value::Null),
         StepEnd::Expired => ("expired", "nobody decided in time".into(), Value::Null),
         StepEnd::Void(why) => ("void", why.clone(), Value::Null),
+        StepEnd::Unavailable(why) => ("unavailable", why.clone(), Value::Null),
         StepEnd::InDoubt => ("in_doubt", "nobody can tell whether it happened".into(), Value::Null),
         StepEnd::Finished(outcome) => (if outcome.ok { "succeeded" } else { "failed" }, outcome.said.clone(), outcome.output.clone()),
     }

@@ -1,20 +1,63 @@
-//! `paramedic approve` and `paramedic deny`: a decision from a terminal on the server's machine. Who may open the store may
-//! decide; the login name is recorded.
+//! `paramedic approve` and `paramedic deny`: a decision from a terminal on the server's machine, by the login that the configuration
+//! names; where it names nobody, by whoever may open the store.
 
-use super::Files;
-use crate::domain::{ApprovalId, Clock as _, Decision, Principal, SystemClock, Via};
+use super::{Files, approvals, sign, table};
+use crate::domain::{Approval, ApprovalId, ApprovalState, Clock as _, Decision, SystemClock, Via};
+use crate::engine::{Ballot, vote};
+use crate::safety::Approvers;
 use crate::store::{DecideError, Store};
+use anyhow::Context as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct ApproveArgs {
+    /// Sign the digest with this key: a file of ssh-keygen, or the .pub of a key that an agent holds.
+    #[arg(long, value_name = "KEY", requires = "id")]
+    sign_with: Option<PathBuf>,
+    /// A signature made elsewhere by `ssh-keygen -Y sign -n approval@paramedic`.
+    #[arg(long, value_name = "FILE", requires = "id", conflicts_with = "sign_with")]
+    signature: Option<PathBuf>,
+    #[command(flatten)]
+    decide: DecideArgs,
+}
 
 #[derive(Debug, clap::Args)]
 pub struct DecideArgs {
     /// APR-7, or 7. Without it, what is waiting for a decision.
     id: Option<String>,
+    /// The first twelve digits, or more, of the digest that you were shown: nothing is decided if it is another.
+    #[arg(long, value_name = "HEX", requires = "id")]
+    digest: Option<String>,
     #[command(flatten)]
     files: Files,
 }
 
-pub async fn run(args: DecideArgs, decision: Decision) -> anyhow::Result<ExitCode> {
+/// Who decides what, without the signature.
+struct Wanted {
+    decision: Decision,
+    digest: Option<String>,
+    approvers: Approvers,
+}
+
+pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
+    let ApproveArgs { sign_with, signature, decide } = args;
+    let given = signature.map(|file| std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))).transpose()?;
+    let signature = move |approval: &Approval| match &sign_with {
+        Some(key) => sign::sign(key, approval.digest()).map(Some),
+        None => Ok(given.clone()),
+    };
+    run(decide, Decision::Grant, &signature).await
+}
+
+pub async fn deny(args: DecideArgs) -> anyhow::Result<ExitCode> {
+    run(args, Decision::Deny, &|_| Ok(None)).await
+}
+
+type Signing<'a> = &'a (dyn Fn(&Approval) -> anyhow::Result<Option<String>> + Sync);
+
+async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> anyhow::Result<ExitCode> {
     let id: Option<ApprovalId> = match args.id.as_deref().map(str::parse).transpose() {
         Ok(id) => id,
         Err(e) => {
@@ -22,22 +65,39 @@ pub async fn run(args: DecideArgs, decision: Decision) -> anyhow::Result<ExitCod
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
-    let url = match args.files.store_url() {
-        Ok(url) => url,
+    let (url, approvers) = match args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?))) {
+        Ok(read) => read,
         Err(code) => return Ok(code),
     };
     let store = Store::open_beside(&url).await?;
-    match id {
-        Some(id) => decide(&store, id, decision).await,
-        None => waiting(&store).await,
-    }
+    let Some(id) = id else {
+        println!("{}", approvals::list(&store.open_approvals().await?, false));
+        return Ok(ExitCode::SUCCESS);
+    };
+    decide(&store, id, Wanted { decision, digest: args.digest, approvers }, signature).await
 }
 
-async fn decide(store: &Store, id: ApprovalId, decision: Decision) -> anyhow::Result<ExitCode> {
-    let by = Principal { name: login_name(), via: Via::Cli };
-    match store.decide(id, decision, by, None, SystemClock.now()).await {
+async fn decide(store: &Store, id: ApprovalId, wanted: Wanted, signature: Signing<'_>) -> anyhow::Result<ExitCode> {
+    let approval = store.approval(id).await?;
+    let (mut shown, mut signed) = (wanted.digest, None);
+    if let Some(approval) = approval.filter(|approval| approval.state == ApprovalState::Asked) {
+        if !asked_back(&approval, wanted.decision)? {
+            eprintln!("paramedic: nothing was decided");
+            return Ok(ExitCode::from(super::EX_FAILED));
+        }
+        signed = signature(&approval)?;
+        // What was read here is what is decided on, whatever the row says a moment later.
+        shown.get_or_insert_with(|| approval.digest().0.clone());
+    }
+    let ballot = Ballot { who: login_name(), via: Via::Cli, decision: wanted.decision, shown, signature: signed };
+    match vote(store, &wanted.approvers, id, ballot, SystemClock.now()).await {
         Ok(approval) => {
-            println!("{id} {}: {} ({})", approval.state.word(), super::table::whole(&approval.action.summary()), approval.incident);
+            let word = match approval.state {
+                ApprovalState::Asked => format!("approved, {} more must", approval.missing()),
+                _ => approval.state.word().to_owned(),
+            };
+            let what = format!("{} {}", approval.request.tool, table::exact(&approval.request.facts()));
+            println!("{id} {word}: {} ({}) [{}]", table::whole(&what), approval.incident(), approval.digest().short());
             Ok(ExitCode::SUCCESS)
         }
         Err(DecideError::Store(e)) => Err(e.into()),
@@ -48,19 +108,21 @@ async fn decide(store: &Store, id: ApprovalId, decision: Decision) -> anyhow::Re
     }
 }
 
-async fn waiting(store: &Store) -> anyhow::Result<ExitCode> {
-    let open = store.open_approvals().await?;
-    if open.is_empty() {
-        println!("no approval is waiting");
+/// At a terminal the request is shown and asked back for; a script said what it wants.
+fn asked_back(approval: &Approval, decision: Decision) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
     }
-    for approval in open {
-        let until = approval.expires_at.format("%H:%M:%SZ");
-        println!("{} ({}) until {until}: {}", approval.id, approval.incident, super::table::whole(&approval.action.summary()));
-        for reason in &approval.reasons {
-            println!("    {}", super::table::plain(reason));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    let word = match decision {
+        Decision::Grant => "Approve",
+        Decision::Deny => "Deny",
+    };
+    println!("{}", approvals::one(approval));
+    print!("{word} {}? [y/N] ", approval.id());
+    std::io::stdout().flush()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The real user's name, not what an environment variable claims, where the system knows one.

@@ -1,5 +1,6 @@
 //! Floor 7: the command line. A file a subcommand; each parses its arguments, calls one thing below, and chooses the exit code.
 
+mod approvals;
 mod chaos;
 mod check;
 mod classify;
@@ -8,10 +9,12 @@ mod demo;
 mod hand;
 mod incidents;
 mod serve;
+mod sign;
 mod stage;
 mod table;
 
 use crate::config::{self, Config, Overrides};
+use crate::safety::Approvers;
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -39,8 +42,10 @@ enum Command {
     Check(Files),
     /// List incidents, or show one with its transcript.
     Incidents(incidents::IncidentsArgs),
+    /// List what waits for a human's decision, or show one request to the byte.
+    Approvals(approvals::ApprovalsArgs),
     /// Grant an approval: `paramedic approve APR-7`.
-    Approve(decide::DecideArgs),
+    Approve(decide::ApproveArgs),
     /// Refuse an approval: `paramedic deny APR-7`.
     Deny(decide::DecideArgs),
     /// What would happen to which alert, without running anything.
@@ -70,6 +75,14 @@ impl Files {
     /// The store alone: a mistake elsewhere keeps nobody from reading and deciding.
     fn store_url(&self) -> Result<String, ExitCode> {
         config::store_url(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {
+            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+            ExitCode::from(EX_USAGE)
+        })
+    }
+
+    /// Who may decide, without anything that only the server may read.
+    fn approvers(&self) -> Result<Approvers, ExitCode> {
+        config::approvers(&self.config, &|name| std::env::var(name).ok()).map_err(|complaints| {
             complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
             ExitCode::from(EX_USAGE)
         })
@@ -114,8 +127,9 @@ impl Cli {
             Command::Serve(args) => serve::run(args).await,
             Command::Check(files) => check::run(&files),
             Command::Incidents(args) => incidents::run(args).await,
-            Command::Approve(args) => decide::run(args, crate::domain::Decision::Grant).await,
-            Command::Deny(args) => decide::run(args, crate::domain::Decision::Deny).await,
+            Command::Approvals(args) => approvals::run(args).await,
+            Command::Approve(args) => decide::approve(args).await,
+            Command::Deny(args) => decide::deny(args).await,
             Command::Classify(args) => classify::run(&args),
             Command::Demo(args) => demo::run(args).await,
             Command::Chaos(args) => chaos::run(args).await,

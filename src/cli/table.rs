@@ -23,6 +23,18 @@ pub fn plain(text: &str) -> String {
     if text.chars().nth(120).is_some() { format!("{shown}…") } else { shown }
 }
 
+/// JSON to the character: whatever a terminal may not show is written as JSON's own escape.
+pub fn exact(value: &serde_json::Value) -> String {
+    let mut shown = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            ' '..='~' => shown.push(c),
+            other => other.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown += &format!("\\u{unit:04x}")),
+        }
+    }
+    shown
+}
+
 /// The same, uncut: what somebody decides on is shown in full.
 pub fn whole(text: &str) -> String {
     let hidden = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

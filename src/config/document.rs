@@ -159,6 +159,18 @@ impl Document {
         self.root.value().pointer(&format!("/{}", path.replace('.', "/"))).filter(|value| !value.is_null()).cloned()
     }
 
+    /// Keeps one section alone, a list of maps without some of their keys.
+    pub fn keep(&mut self, section: &str, without: &[&str]) {
+        let Node::Map(fields) = &mut self.root.node else { return };
+        fields.retain(|(key, _)| key == section);
+        let Some((_, Spot { node: Node::List(items), .. })) = fields.first_mut() else { return };
+        for item in items {
+            if let Node::Map(keys) = &mut item.node {
+                keys.retain(|(key, _)| !without.contains(&key.as_str()));
+            }
+        }
+    }
+
     /// Sets a value from outside the file (a flag, the environment).
     pub fn set(&mut self, path: &[&str], value: &str) {
         self.root.set(path, value);

@@ -1,6 +1,7 @@
 //! `paramedic.yaml`: its keys, their defaults, and the flags and variables over them.
 
 use super::Complaint;
+use super::approvers::{self, ApprovalKeys, ApproverKeys};
 use super::document::Document;
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
@@ -68,6 +69,9 @@ pub struct MainFile {
     pub planner: PlannerKeys,
     #[serde(default)]
     pub approvals: ApprovalKeys,
+    /// Who may decide, person by person.
+    #[serde(default)]
+    pub approvers: Vec<ApproverKeys>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -119,13 +123,6 @@ pub struct PlannerKeys {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ApprovalKeys {
-    #[serde(default = "expiry")]
-    pub expire_seconds: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Peer {
     pub url: String,
 }
@@ -155,10 +152,6 @@ fn workers() -> usize {
     Settings::default().workers
 }
 
-fn expiry() -> i64 {
-    Settings::default().approval_expires.num_seconds()
-}
-
 impl Default for Server {
     fn default() -> Self {
         Self { listen: listen(), webhook_token: None }
@@ -177,12 +170,6 @@ impl Default for PlannerKeys {
     }
 }
 
-impl Default for ApprovalKeys {
-    fn default() -> Self {
-        Self { expire_seconds: expiry() }
-    }
-}
-
 impl MainFile {
     pub fn settings(&self) -> Settings {
         Settings {
@@ -191,6 +178,7 @@ impl MainFile {
             first: self.planner.first,
             mode: self.mode,
             approval_expires: chrono::Duration::seconds(self.approvals.expire_seconds),
+            execute_within: chrono::Duration::seconds(self.approvals.execute_within),
             storm_services: self.limits.brake_services,
             ..Settings::default()
         }
@@ -221,8 +209,9 @@ pub fn read(
     if !(1..=64).contains(&file.planner.workers) {
         complain("planner.workers", "expected 1 to 64".into());
     }
-    if !(5..=86_400).contains(&file.approvals.expire_seconds) {
-        complain("approvals.expire_seconds", "expected 5 to 86400".into());
+    let unfit = approvers::build(&file.approvers, &[], file.server.webhook_token.as_ref()).err().unwrap_or_default();
+    for problem in unfit.into_iter().chain(file.approvals.problems(&file.approvers)) {
+        complain(&problem.path, problem.message);
     }
     if !file.store.url.starts_with("sqlite://") {
         complain("store.url", "expected sqlite:///absolute/file.db or sqlite://relative/file.db".into());

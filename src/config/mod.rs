@@ -2,6 +2,7 @@
 //! `runbooks/`), applies flags and environment, and reports everything that is wrong at once. A configuration that is wrong
 //! anywhere starts nothing.
 
+mod approvers;
 mod document;
 mod embedded;
 mod file;
@@ -18,7 +19,7 @@ use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
-use crate::safety::Limits;
+use crate::safety::{Approvers, ConsentRules, Limits};
 use crate::tools;
 use document::Document;
 use secrecy::SecretString;
@@ -35,6 +36,10 @@ pub struct Config {
     pub store_url: String,
     pub settings: Settings,
     pub limits: Limits,
+    pub consent: ConsentRules,
+    pub approvers: Approvers,
+    /// Approvers' own tokens for the API, by their names.
+    pub approver_tokens: Vec<(String, SecretString)>,
     pub llm: Option<LlmSettings>,
     pub slack: Option<SlackSettings>,
     pub pagerduty: Option<PagerDutySettings>,
@@ -60,13 +65,21 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
-        let (Some(main), Some(rules), Some((inventory, targets)), true) = (main, rules, services, complaints.is_empty()) else {
+        let (Some(mut main), Some(rules), Some((inventory, targets)), true) = (main, rules, services, complaints.is_empty()) else {
             return Err(complaints);
         };
         let mut warnings = Vec::new();
         let listen = loopback_without_token(main.server.listen, main.server.webhook_token.is_some(), &mut warnings);
         if inventory.services().next().is_none() {
             warnings.push("the inventory lists no service: nothing will be acted upon".into());
+        }
+        let (people, token) = (&main.approvers, main.server.webhook_token.as_ref());
+        let slack_ids = main.slack.as_ref().map_or(&[][..], |slack| &slack.approvers);
+        let Ok(approvers) = approvers::build(people, slack_ids, token) else { return Err(complaints) };
+        let approver_tokens = people.iter().filter_map(|person| Some((person.name.clone(), person.token.clone()?))).collect();
+        // Slack's door asks whether somebody may decide at all; who they are is the engine's to know.
+        if let Some(slack) = main.slack.as_mut() {
+            slack.approvers.extend(approvers.people.iter().filter_map(|person| person.slack.clone()));
         }
         if main.slack.as_ref().is_some_and(|slack| slack.approvers.is_empty()) {
             warnings.push("slack.approvers is empty: nobody can decide in Slack".into());
@@ -83,6 +96,9 @@ impl Config {
             webhook_token: main.server.webhook_token,
             store_url: main.store.url,
             settings,
+            consent: main.approvals.rules(),
+            approvers,
+            approver_tokens,
             limits: main.limits,
             llm: main.llm,
             slack: main.slack,
@@ -178,6 +194,28 @@ pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
     let mut complaints = Vec::new();
     let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
     url.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// The people alone, without their tokens: all that a decision on the command line needs besides the store. A file that only the server
+/// may read keeps nobody from deciding.
+pub fn approvers(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Approvers, Vec<Complaint>> {
+    if !path.exists() {
+        return Ok(Approvers::default());
+    }
+    let mut complaints = Vec::new();
+    let read = Document::open(path, &mut complaints).and_then(|mut document| {
+        document.keep("approvers", &["token", "token_file"]);
+        document.each_text(&mut |_, text| secrets::expand(text, &mut |name| environment(name)), &mut complaints);
+        let people: People = document.read(&mut complaints)?;
+        document.check(approvers::build(&people.approvers, &[], None), &mut complaints)
+    });
+    read.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+#[derive(serde::Deserialize)]
+struct People {
+    #[serde(default)]
+    approvers: Vec<approvers::ApproverKeys>,
 }
 
 fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {

@@ -4,7 +4,8 @@ use super::Complaint;
 use super::document::Document;
 
 /// Keys whose value may be given as `KEY_file`.
-const SECRETS: [&str; 8] = ["webhook_token", "api_key", "bot_token", "signing_secret", "app_token", "routing_key", "password", "url"];
+const SECRETS: [&str; 9] =
+    ["webhook_token", "token", "api_key", "bot_token", "signing_secret", "app_token", "routing_key", "password", "url"];
 
 impl Document {
     /// Replaces `${VAR}` in every text, then reads the `KEY_file`s. `$$` stands for a dollar.

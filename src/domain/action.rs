@@ -3,7 +3,6 @@
 use super::inventory::{HostName, ServiceName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// How far a tool reaches. Ordered: a higher tier is never less dangerous.
@@ -88,12 +87,6 @@ pub struct Action {
 }
 
 impl Action {
-    /// Binds an approval to exactly this: tool, arguments, target and effect; not the planner's words.
-    pub fn digest(&self) -> Digest {
-        let bound = serde_json::json!([self.tool, self.tier, self.target, self.arguments, self.effect]);
-        Digest(hex::encode(Sha256::digest(bound.to_string())))
-    }
-
     /// `restart_service {"service":"api"}`, for transcripts and humans.
     pub fn summary(&self) -> String {
         format!("{} {}", self.tool, self.arguments)
@@ -104,6 +97,13 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(pub String);
+
+impl Digest {
+    /// Enough for a human to compare with what another surface shows.
+    pub fn short(&self) -> &str {
+        self.0.get(..16).unwrap_or(&self.0)
+    }
+}
 
 /// What a tool brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

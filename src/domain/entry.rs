@@ -3,7 +3,7 @@
 use super::Fingerprint;
 use super::action::{Action, Outcome, Proposal, Target};
 use super::alert::Alert;
-use super::approval::Principal;
+use super::approval::{Principal, Vote};
 use super::ids::{ApprovalId, Seq};
 use super::level::{Level, Mode};
 use super::time::Time;
@@ -94,10 +94,22 @@ pub enum Entry {
         action: Action,
         opinions: Vec<Opinion>,
         expires_at: Time,
+        /// The canonical text that the human decides on; its SHA-256 is what a signature signs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
+    },
+    /// An approval that is not the last one needed.
+    Voted {
+        approval: ApprovalId,
+        by: Principal,
+        missing: u32,
     },
     Granted {
         approval: ApprovalId,
         by: Principal,
+        /// All of them, with their signatures, for whoever checks them later.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        votes: Vec<Vote>,
     },
     Refused {
         approval: ApprovalId,
@@ -105,8 +117,16 @@ pub enum Entry {
     },
     Expired {
         approval: ApprovalId,
+        /// Granted in time, and not begun in time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        granted: bool,
     },
     Void {
+        approval: ApprovalId,
+        why: String,
+    },
+    /// What the human decides on could not be read.
+    Unavailable {
         approval: ApprovalId,
         why: String,
     },
@@ -196,10 +216,13 @@ impl fmt::Display for Entry {
             Self::Asked { approval, action, opinions, .. } => {
                 write!(f, "asked {approval} for {}: {}", line(&action.summary()), reasons(opinions, Verdict::Confirm))
             }
-            Self::Granted { approval, by } => write!(f, "{approval} granted by {}", line(&by.to_string())),
+            Self::Voted { approval, by, missing } => write!(f, "{approval} approved by {}, {missing} more to come", line(&by.to_string())),
+            Self::Granted { approval, by, votes } => write!(f, "{approval} granted by {}", line(&granted_by(by, votes))),
             Self::Refused { approval, by } => write!(f, "{approval} denied by {}", line(&by.to_string())),
-            Self::Expired { approval } => write!(f, "{approval} expired: nobody decided in time"),
+            Self::Expired { approval, granted: true } => write!(f, "{approval} expired: granted, and not begun in time"),
+            Self::Expired { approval, granted: false } => write!(f, "{approval} expired: nobody decided in time"),
             Self::Void { approval, why } => write!(f, "{approval} void: {}", line(why)),
+            Self::Unavailable { approval, why } => write!(f, "{approval} unavailable: {}", line(why)),
             Self::Started { action, approval, .. } => match approval {
                 Some(approval) => write!(f, "started {} under {approval}", line(&action.summary())),
                 None => write!(f, "started {}", line(&action.summary())),
@@ -233,6 +256,13 @@ fn whereabouts(alert: &Alert, target: &Target) -> String {
         (true, place) if !place.is_empty() => format!("{target}: {place}"),
         _ => target.to_string(),
     }
+}
+
+/// `ana via cli (signed) and ben via slack`.
+fn granted_by(by: &Principal, votes: &[Vote]) -> String {
+    let signed = |vote: &Vote| if vote.signature.is_some() { " (signed)" } else { "" };
+    let names: Vec<String> = votes.iter().map(|vote| format!("{}{}", vote.by, signed(vote))).collect();
+    if names.is_empty() { by.to_string() } else { names.join(" and ") }
 }
 
 fn reasons(opinions: &[Opinion], verdict: Verdict) -> String {

@@ -110,6 +110,7 @@ pub enum StepEnd {
     RefusedBy(Principal),
     Expired,
     Void(String),
+    Unavailable(String),
     Finished(Outcome),
     /// Started, outcome unknown, and no probe could tell.
     InDoubt,
@@ -143,6 +144,8 @@ pub struct Pending {
     pub approval: ApprovalId,
     pub asked_at: Time,
     pub expires_at: Time,
+    /// Approvals that are in the ledger, of several needed.
+    pub votes: usize,
     pub granted: Option<Principal>,
 }
 

@@ -10,12 +10,14 @@ mod inventory;
 mod level;
 mod notice;
 mod problem;
+mod request;
+mod seen;
 mod time;
 mod verdict;
 
 pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
 pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
-pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via};
+pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via, Vote};
 pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use ids::{ApprovalId, IncidentId, Seq};
 pub use incident::{FoldError, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
@@ -23,6 +25,8 @@ pub use inventory::{Host, HostName, HostReach, Inventory, InventoryFile, NameErr
 pub use level::{Level, Mode};
 pub use notice::{Channel, Notice};
 pub use problem::Problem;
+pub use request::{Request, SealError, Sealed};
+pub use seen::{Seen, SeenDisk, SeenService};
 pub use time::{Clock, ManualClock, SystemClock, Time};
 pub use verdict::{Layer, Opinion, Verdict};
 

@@ -40,8 +40,12 @@ pub enum Notice {
     Message { severity: Severity, text: String },
     /// Slack: the question with its two buttons, in the thread.
     Ask { approval: ApprovalId },
+    /// Slack: the same message, with who has approved so far.
+    AskVoted { approval: ApprovalId },
     /// Slack: the same message without buttons, saying who decided what.
     AskClosed { approval: ApprovalId },
+    /// Slack: another message with the same buttons (an answer was lost, and it was posted twice) loses them too.
+    StrayClosed { approval: ApprovalId, ts: String },
     /// PagerDuty `trigger`.
     Page { severity: Severity, summary: String },
     /// PagerDuty `acknowledge`: a human took it.

@@ -1,85 +1,95 @@
-//! Approvals from both ends: the door where a human decides, and the step that acts on the decision.
+//! The step that looks at an approval and acts on what became of it: judged, looked at and counted again before anything is done.
 
 use super::Engine;
 use super::error::EngineError;
-use crate::domain::{
-    Approval, ApprovalId, ApprovalState, Decision, Effect, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict,
-};
-use crate::safety::Ruling;
-use crate::store::{Claim, Commit, DecideError, Wake};
+use crate::domain::{Approval, ApprovalState, Decision, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict, Vote};
+use crate::safety::{Ruling, consented};
+use crate::store::{Claim, Commit, Wake};
 use crate::tools;
 use serde_json::json;
 
 impl Engine {
-    /// A human's decision through any door: durable when this returns, the first one wins.
-    pub async fn decide(&self, id: ApprovalId, decision: Decision, by: Principal, digest: Option<&str>) -> Result<Approval, DecideError> {
-        let approval = self.parts.store.decide(id, decision, by, digest, self.now()).await?;
-        metrics::counter!("paramedic_approvals_total", "state" => approval.state.word()).increment(1);
-        self.ring();
-        Ok(approval)
-    }
-
     /// Looks at the approval that the incident waits for.
     pub(super) async fn answer(&self, claim: &Claim, incident: &mut Incident) -> Result<Wake, EngineError> {
         let Some(pending) = incident.pending.clone() else { return Ok(Wake::Now) };
         let Some(approval) = self.parts.store.approval(pending.approval).await? else {
-            return self.append(claim, incident, vec![Entry::Void { approval: pending.approval, why: "its row is gone".into() }]).await;
+            let why = "an earlier version of Paramedic asked, or its row is gone".to_owned();
+            return self.append(claim, incident, vec![Entry::Void { approval: pending.approval, why }]).await;
         };
-        let now = self.now();
-        let undecided = matches!(approval.state, ApprovalState::Asked | ApprovalState::Granted { .. });
-        if let Some(why) = pointless(incident, &approval).filter(|_| undecided) {
+        if let Some(why) = pointless(incident, &approval).filter(|_| approval.state.is_open()) {
             return self.void(claim, incident, approval, why).await;
         }
-        match &approval.state {
-            ApprovalState::Granted { .. } if now > approval.expires_at + self.parts.settings.verify_within => {
-                self.give_up(claim, incident, approval).await
+        let (id, now) = (approval.id(), self.now());
+        let entry = match &approval.state {
+            ApprovalState::Granted { .. } if now >= approval.request.execute_by => return self.expire(claim, incident, approval).await,
+            ApprovalState::Asked if now >= approval.request.decide_by => return self.expire(claim, incident, approval).await,
+            ApprovalState::Asked => return self.wait(claim, incident, &pending, &approval).await,
+            ApprovalState::Granted { by, .. } => {
+                return self.granted(claim, incident, &pending, approval.clone(), by.clone()).await;
             }
-            ApprovalState::Asked if now < approval.expires_at => Ok(Wake::At(approval.expires_at)),
-            ApprovalState::Asked => self.expire(claim, incident, approval).await,
-            ApprovalState::Granted { by, .. } => self.granted(claim, incident, &pending, approval.clone(), by.clone()).await,
-            ApprovalState::Denied { by, .. } => {
-                self.append(claim, incident, vec![Entry::Refused { approval: approval.id, by: by.clone() }]).await
-            }
-            ApprovalState::Expired { .. } => self.append(claim, incident, vec![Entry::Expired { approval: approval.id }]).await,
-            ApprovalState::Void { why, .. } => {
-                self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: why.clone() }]).await
-            }
-            ApprovalState::Used { .. } => {
-                self.append(claim, incident, vec![Entry::Void { approval: approval.id, why: "it was used before".into() }]).await
-            }
-        }
+            ApprovalState::Denied { by, .. } => Entry::Refused { approval: id, by: by.clone() },
+            ApprovalState::Expired { granted, .. } => Entry::Expired { approval: id, granted: *granted },
+            ApprovalState::Void { why, .. } => Entry::Void { approval: id, why: why.clone() },
+            ApprovalState::Unavailable { why, .. } => Entry::Unavailable { approval: id, why: why.clone() },
+            ApprovalState::Used { .. } => Entry::Void { approval: id, why: "it was used before".into() },
+        };
+        self.append(claim, incident, vec![entry]).await
+    }
+
+    /// Not enough have decided. Whoever has is taken down, so that the others see it.
+    async fn wait(&self, claim: &Claim, incident: &mut Incident, pending: &Pending, approval: &Approval) -> Result<Wake, EngineError> {
+        let granted: Vec<&Vote> = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant).collect();
+        let Some(news) = granted.get(pending.votes) else { return Ok(Wake::At(approval.request.decide_by)) };
+        let after = u32::try_from(pending.votes + 1).unwrap_or(u32::MAX);
+        let missing = approval.request.quorum.saturating_sub(after);
+        self.append(claim, incident, vec![Entry::Voted { approval: approval.id(), by: news.by.clone(), missing }]).await
     }
 
     async fn void(&self, claim: &Claim, incident: &mut Incident, approval: Approval, why: &str) -> Result<Wake, EngineError> {
-        let (id, from) = (approval.id, approval.state.word());
+        let (id, from) = (approval.id(), approval.state.word());
         let voided = approval.void(why, self.now()).map_err(|_| fenced(incident))?;
         let entries = vec![Entry::Void { approval: id, why: why.into() }];
-        self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
-        Ok(Wake::Now)
+        self.end(claim, incident, entries, voided, from).await
     }
 
-    /// Granted, and still waiting for another incident to let go of the thing: a human hears of it, and the locks are freed.
-    async fn give_up(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
-        let (id, from, why) = (approval.id, approval.state.word(), "granted, but it could not be begun in time");
-        let voided = approval.void(why, self.now()).map_err(|_| fenced(incident))?;
-        let mut entries = vec![Entry::Void { approval: id, why: why.into() }];
-        if incident.escalated.is_none() {
-            entries.push(Entry::Escalated { why: format!("{id} was {why}") });
-        }
-        self.commit(claim, incident, Commit { entries, moved: Some((voided, from)), ..Commit::default() }).await?;
-        Ok(Wake::Now)
-    }
-
-    /// Nobody decided in time: a page, never a silent end.
+    /// A page, never a silent end: nobody decided in time, or what was decided was not begun in time.
     async fn expire(&self, claim: &Claim, incident: &mut Incident, approval: Approval) -> Result<Wake, EngineError> {
-        let why = format!("nobody decided {} in time: {}", approval.id, approval.action.summary());
-        let mut entries = vec![Entry::Expired { approval: approval.id }];
+        let (id, from, summary) = (approval.id(), approval.state.word(), approval.request.summary());
+        let granted = matches!(approval.state, ApprovalState::Granted { .. });
+        let why = match granted {
+            true => format!("{id} was granted and could not be begun in time: {summary}"),
+            false => format!("nobody decided {id} in time: {summary}"),
+        };
+        let mut entries = vec![Entry::Expired { approval: id, granted }];
         if incident.escalated.is_none() {
             entries.push(Entry::Escalated { why });
         }
         let expired = approval.expire(self.now()).map_err(|_| fenced(incident))?;
-        self.commit(claim, incident, Commit { entries, moved: Some((expired, "asked")), ..Commit::default() }).await?;
-        metrics::counter!("paramedic_approvals_total", "state" => "expired").increment(1);
+        self.end(claim, incident, entries, expired, from).await
+    }
+
+    /// What was decided on cannot be read any more: nobody knows whether it still is what was shown. A human hears of it.
+    async fn unavailable(&self, claim: &Claim, incident: &mut Incident, approval: Approval, why: String) -> Result<Wake, EngineError> {
+        let (id, from, summary) = (approval.id(), approval.state.word(), approval.request.summary());
+        let mut entries = vec![Entry::Unavailable { approval: id, why: why.clone() }];
+        if incident.escalated.is_none() {
+            entries.push(Entry::Escalated { why: format!("{id} was granted and not done ({summary}): {why}") });
+        }
+        let ended = approval.unavailable(&why, self.now()).map_err(|_| fenced(incident))?;
+        self.end(claim, incident, entries, ended, from).await
+    }
+
+    async fn end(
+        &self,
+        claim: &Claim,
+        incident: &mut Incident,
+        entries: Vec<Entry>,
+        ended: Approval,
+        from: &'static str,
+    ) -> Result<Wake, EngineError> {
+        let word = ended.state.word();
+        self.commit(claim, incident, Commit { entries, moved: Some((ended, from)), ..Commit::default() }).await?;
+        metrics::counter!("paramedic_approvals_total", "state" => word).increment(1);
         Ok(Wake::Now)
     }
 
@@ -92,13 +102,32 @@ impl Engine {
         by: Principal,
     ) -> Result<Wake, EngineError> {
         if pending.granted.is_none() {
-            return self.append(claim, incident, vec![Entry::Granted { approval: approval.id, by }]).await;
+            let votes = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant).cloned().collect();
+            return self.append(claim, incident, vec![Entry::Granted { approval: approval.id(), by, votes }]).await;
         }
         let Some(proposal) = incident.steps.last().map(|step| step.proposal.clone()) else { return Err(fenced(incident)) };
-        if approval.action.effect == Effect::Question {
+        if let Err(why) = self.still_granted(&approval) {
+            return self.void(claim, incident, approval, &format!("granted, but {why}")).await;
+        }
+        if approval.request.is_question() {
             return self.answer_question(claim, incident, proposal, approval).await;
         }
-        self.act_approved(claim, incident, proposal, approval).await
+        match self.look(incident, &approval.request.action()).await.map(|now| approval.request.seen.drift(&now)) {
+            Err(why) => self.unavailable(claim, incident, approval, why).await,
+            Ok(Some(drift)) => {
+                let why = format!("the target changed since it was shown: {drift}");
+                self.void(claim, incident, approval, &why).await
+            }
+            Ok(None) => self.act_approved(claim, incident, proposal, approval).await,
+        }
+    }
+
+    /// The votes as they are recorded, against the approvers and the policy of now.
+    fn still_granted(&self, approval: &Approval) -> Result<(), String> {
+        if approval.request.policy_version != self.parts.policy_version {
+            return Err("it was asked under another policy than the one in force".to_owned());
+        }
+        consented(approval, &self.parts.approvers)
     }
 
     /// A granted action is judged again with the facts of now: what changed since it was asked may deny it.
@@ -109,10 +138,10 @@ impl Engine {
         proposal: Proposal,
         approval: Approval,
     ) -> Result<Wake, EngineError> {
-        let Some(tool) = tools::find(&approval.action.tool) else {
+        let Some(tool) = tools::find(&approval.request.tool) else {
             return self.void(claim, incident, approval, "granted, but the tool is not there any more").await;
         };
-        match self.judge(incident, approval.action.clone(), Some(&approval)).await {
+        match self.judge(incident, approval.request.action(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
             Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => self.void(claim, incident, approval, &no_longer(opinions)).await,
         }
@@ -125,7 +154,7 @@ impl Engine {
         proposal: Proposal,
         approval: Approval,
     ) -> Result<Wake, EngineError> {
-        match self.judge(incident, approval.action.clone(), Some(&approval)).await {
+        match self.judge(incident, approval.request.action(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => {
                 let action = permit.action().clone();
                 let planner = super::gate::planner_of(incident);
@@ -159,7 +188,7 @@ fn pointless(incident: &Incident, approval: &Approval) -> Option<&'static str> {
     if !incident.still_firing() {
         return Some("the alert resolved before it was used");
     }
-    let acts = approval.action.effect.changes_something();
+    let acts = approval.request.effect.changes_something();
     (acts && incident.escalated.is_some()).then_some("the incident was escalated: a human owns it")
 }
 
@@ -170,6 +199,6 @@ fn no_longer(opinions: Vec<Opinion>) -> String {
     format!("granted, but no longer allowed: {}", reasons.join("; "))
 }
 
-fn fenced(incident: &Incident) -> EngineError {
+pub(super) fn fenced(incident: &Incident) -> EngineError {
     EngineError::Store(crate::store::StoreError::Fenced(incident.id))
 }

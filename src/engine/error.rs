@@ -1,6 +1,6 @@
 //! What can go wrong in a step, and how a panic becomes one of these instead of the end of a loop.
 
-use crate::domain::IncidentId;
+use crate::domain::{IncidentId, SealError};
 use crate::store::StoreError;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -11,6 +11,10 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("{0} was claimed and has no entries")]
     Vanished(IncidentId),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the operating system gives no random bits: {0}")]
+    NoRandomness(String),
     #[error("a panic: {0}")]
     Panicked(String),
 }

@@ -4,8 +4,7 @@ use super::Engine;
 use super::error::EngineError;
 use super::raise::{STORM_KEY, STORM_WINDOW};
 use crate::domain::{
-    Action, Approval, ApprovalState, Effect, Entry, Incident, Inventory, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time,
-    Verdict,
+    Action, Approval, Effect, Entry, Incident, Inventory, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
 };
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Ruling, Situation, Usage};
@@ -126,35 +125,6 @@ impl Engine {
             tracing::error!(incident = %incident.id, tool = %proposal.tool, "a planner asked for something that is never done");
         }
         self.append(claim, incident, vec![Entry::Denied { proposal, planner, opinions }]).await
-    }
-
-    async fn ask(
-        &self,
-        claim: &Claim,
-        incident: &mut Incident,
-        proposal: Proposal,
-        action: Action,
-        opinions: Vec<Opinion>,
-    ) -> Result<Wake, EngineError> {
-        let id = self.parts.store.next_approval().await?;
-        let now = self.now();
-        let expires_at = now + self.parts.settings.approval_expires;
-        let reasons = opinions.iter().filter(|o| o.verdict == Verdict::Confirm).map(|o| o.reason.clone()).collect();
-        let (digest, incident_id) = (action.digest(), incident.id);
-        let approval = Approval {
-            id,
-            incident: incident_id,
-            digest,
-            action: action.clone(),
-            reasons,
-            asked_at: now,
-            expires_at,
-            state: ApprovalState::Asked,
-        };
-        let entry = Entry::Asked { approval: id, proposal, planner: planner_of(incident), action, opinions, expires_at };
-        self.commit(claim, incident, Commit { entries: vec![entry], asked: Some(approval), ..Commit::default() }).await?;
-        metrics::counter!("paramedic_approvals_total", "state" => "asked").increment(1);
-        Ok(Wake::At(expires_at))
     }
 
     /// Record, act, record.

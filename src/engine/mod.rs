@@ -2,6 +2,7 @@
 //! Each step claims an incident by a lease, folds its entries, does one thing, appends, and releases; starting after a
 //! crash is the same path.
 
+mod ask;
 mod decide;
 mod error;
 mod gate;
@@ -12,15 +13,18 @@ mod step;
 mod tell;
 mod trouble;
 mod verify;
+mod vote;
 mod work;
 
+pub use ask::AGENT;
 pub use tell::notices_for;
+pub use vote::{Ballot, vote};
 
 use crate::classifier::{Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
 use crate::notify::Notifier;
 use crate::planner::{ModelPlanner, Runbook};
-use crate::safety::{OwnGround, SafetyChecker};
+use crate::safety::{Approvers, ConsentRules, OwnGround, SafetyChecker};
 use crate::store::{Inbox, InboxError, Store};
 use crate::tools::Bench;
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +40,8 @@ pub struct Settings {
     pub workers: usize,
     /// An approval nobody decides in this time escalates.
     pub approval_expires: chrono::Duration,
+    /// A granted one that has not begun this long after that is over.
+    pub execute_within: chrono::Duration,
     /// How long after a fix both signals may take, unless the runbook says otherwise.
     pub verify_within: chrono::Duration,
     /// An incident still being diagnosed after this long goes to a human.
@@ -54,6 +60,7 @@ impl Default for Settings {
         Self {
             workers: 4,
             approval_expires: chrono::Duration::seconds(300),
+            execute_within: chrono::Duration::seconds(600),
             verify_within: chrono::Duration::minutes(10),
             run_within: chrono::Duration::minutes(30),
             steps: 25,
@@ -74,6 +81,11 @@ pub struct Parts {
     pub runbooks: BTreeMap<String, Runbook>,
     pub model: Option<ModelPlanner>,
     pub checker: SafetyChecker,
+    /// Names the policy that the checker judges by; an approval counts under the one it was asked under.
+    pub policy_version: String,
+    pub approvers: Approvers,
+    /// How many must agree to what, and how.
+    pub consent: ConsentRules,
     pub own: OwnGround,
     pub bench: Bench,
     pub notifier: Arc<Notifier>,

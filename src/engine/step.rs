@@ -49,7 +49,10 @@ impl Engine {
     /// The one way into the ledger: notices are derived here, so that no entry goes untold.
     pub(super) async fn commit(&self, claim: &Claim, incident: &mut Incident, mut step: Commit) -> Result<(), EngineError> {
         let channels = self.channels();
-        step.notices.extend(step.entries.iter().flat_map(|entry| notices_for(incident, entry, &channels)));
+        // What was never open is not asked: its end alone is told.
+        let open = step.asked.as_ref().is_none_or(|asked| asked.state.is_open());
+        let told = step.entries.iter().filter(|entry| open || !matches!(entry, Entry::Asked { .. }));
+        step.notices.extend(told.flat_map(|entry| notices_for(incident, entry, &channels)));
         let told = !step.notices.is_empty();
         let loud = |entry: &Entry| matches!(entry, Entry::Escalated { .. } | Entry::InDoubt { .. } | Entry::PlannerFailed { .. });
         let shown: Vec<(String, bool)> = step.entries.iter().map(|entry| (entry.to_string(), loud(entry))).collect();

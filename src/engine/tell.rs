@@ -28,10 +28,12 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
     let name = format!("{} {} ({place})", before.id, before.alertname());
     let mut notices = match entry {
         Entry::Asked { approval, action, .. } => {
-            let text =
-                format!("{name}: asks for {}. Decide with: paramedic approve {approval}, or paramedic deny {approval}", action.summary());
-            let mut asked = vec![(slack, Notice::Ask { approval: *approval }), (email, message(Severity::Warning, &text))];
+            let mut asked = vec![(slack, Notice::Ask { approval: *approval }), (email, Notice::Ask { approval: *approval })];
             if !channels.contains(&slack) {
+                // No planner's words: the question is shown from its sealed request, wherever it is decided.
+                let what = format!("{} on {}", action.tool, action.target);
+                let text =
+                    format!("{name}: asks for {what}. Read: paramedic approvals {approval}; decide: paramedic approve {approval}, or deny");
                 asked.push((pagerduty, Notice::Page { severity: Severity::Warning, summary: text }));
             }
             asked
@@ -39,7 +41,10 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
         Entry::Granted { approval, .. } | Entry::Refused { approval, .. } => {
             vec![(slack, Notice::AskClosed { approval: *approval }), (pagerduty, Notice::Acknowledge)]
         }
-        Entry::Expired { approval } | Entry::Void { approval, .. } => vec![(slack, Notice::AskClosed { approval: *approval })],
+        Entry::Voted { approval, .. } => vec![(slack, Notice::AskVoted { approval: *approval }), (pagerduty, Notice::Acknowledge)],
+        Entry::Expired { approval, .. } | Entry::Void { approval, .. } | Entry::Unavailable { approval, .. } => {
+            vec![(slack, Notice::AskClosed { approval: *approval })]
+        }
         Entry::Denied { opinions, .. } if opinions.iter().any(|o| o.critical) => {
             vec![(slack, message(Severity::Critical, &format!("{name}: {entry}")))]
         }
@@ -175,13 +180,17 @@ impl Engine {
             return Ok(Err(SendError::Never { why: "its incident is not in the ledger".into() }));
         };
         let approval_id = match &letter.notice {
-            Notice::Ask { approval } | Notice::AskClosed { approval } => Some(*approval),
+            Notice::Ask { approval } | Notice::AskVoted { approval } | Notice::AskClosed { approval } => Some(*approval),
+            Notice::StrayClosed { approval, .. } => Some(*approval),
             _ => None,
         };
         let (mut approval, mut message_ts) = (None, None);
         if let Some(id) = approval_id {
             approval = store.approval(id).await?;
             message_ts = store.ask_message(id).await?;
+            if let Notice::StrayClosed { ts, .. } = &letter.notice {
+                message_ts = Some(ts.clone());
+            }
         }
         let thread = store.thread(letter.incident).await?.map(|(channel, ts)| Posted { channel, ts });
         let dedup_key = format!("paramedic-{}-{}", store.instance(), letter.incident);

@@ -20,7 +20,7 @@ impl Access {
         Self(token)
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.0 else { return true };
         // An empty secret is none: doubt denies.
         if token.expose_secret().is_empty() {
@@ -28,6 +28,27 @@ impl Access {
         }
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(presented);
         shown.is_some_and(|shown| same(shown.as_bytes(), token.expose_secret().as_bytes()))
+    }
+}
+
+/// Approvers' own tokens: whose is it?
+#[derive(Debug, Default)]
+pub struct ApproverTokens(Vec<(String, SecretString)>);
+
+impl ApproverTokens {
+    pub fn new(tokens: Vec<(String, SecretString)>) -> Self {
+        Self(tokens)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every token is compared, so that the time tells nothing.
+    pub fn whose(&self, headers: &HeaderMap) -> Option<&str> {
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(presented)?;
+        let fits = |token: &SecretString| !token.expose_secret().is_empty() && same(shown.as_bytes(), token.expose_secret().as_bytes());
+        self.0.iter().fold(None, |found, (name, token)| if fits(token) { Some(name.as_str()) } else { found })
     }
 }
 
@@ -54,6 +75,10 @@ pub async fn require(State(access): State<Arc<Access>>, request: Request, next: 
     if access.admits(request.headers()) {
         return next.run(request).await;
     }
+    refused()
+}
+
+pub fn refused() -> Response {
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"paramedic\"")];
     let message = "expected `Authorization: Bearer TOKEN`, or basic auth with the token as password (server.webhook_token)\n";
     (StatusCode::UNAUTHORIZED, challenge, message).into_response()

@@ -3,8 +3,8 @@
 
 use super::{Doors, slack};
 use crate::clients::slack::Click;
-use crate::domain::{Principal, Via};
-use crate::engine::Engine;
+use crate::domain::Via;
+use crate::engine::{Ballot, Engine};
 use crate::notify::{Notifier, SlackSettings};
 use crate::store::DecideError;
 use axum::body::Bytes;
@@ -41,11 +41,15 @@ pub async fn take_click(engine: &Arc<Engine>, notifier: &Arc<Notifier>, settings
             Some(not_allowed.to_string())
         }
         Ok(()) => {
-            let by = Principal { name: click.user_id.clone(), via: Via::Slack };
-            match engine.decide(click.approval, click.decision, by, Some(&click.digest.0)).await {
+            let (who, shown) = (click.user_id.clone(), Some(click.digest.0.clone()));
+            let ballot = Ballot { who, via: Via::Slack, decision: click.decision, shown, signature: None };
+            match engine.decide(click.approval, ballot).await {
                 Ok(_) => None,
                 Err(DecideError::Store(e)) => return Err(format!("the decision could not be stored: {e}")),
-                Err(e) => Some(e.to_string()),
+                Err(e) => {
+                    close_stray(engine, &click).await;
+                    Some(e.to_string())
+                }
             }
         }
     };
@@ -59,4 +63,12 @@ pub async fn take_click(engine: &Arc<Engine>, notifier: &Arc<Notifier>, settings
         });
     }
     Ok(())
+}
+
+/// Buttons that still live where nothing is left to decide: this message is not the one that is known.
+async fn close_stray(engine: &Arc<Engine>, click: &Click) {
+    let Some(message) = &click.message else { return };
+    if let Err(e) = engine.close_stray(click.approval, &message.ts).await {
+        tracing::warn!(approval = %click.approval, error = %e, "a message whose buttons live on could not be closed");
+    }
 }

@@ -3,12 +3,13 @@
 mod access;
 pub mod alertmanager;
 mod api;
+mod approvals;
 mod clicks;
 pub mod slack;
 mod status;
 mod webhook;
 
-pub use access::Access;
+pub use access::{Access, ApproverTokens};
 pub use clicks::take_click;
 
 use crate::domain::Clock;
@@ -40,6 +41,7 @@ pub struct Doors {
     pub engine: Arc<Engine>,
     pub clock: Arc<dyn Clock>,
     pub access: Arc<Access>,
+    pub tokens: Arc<ApproverTokens>,
     pub slack: Option<Arc<SlackSettings>>,
     pub notifier: Arc<Notifier>,
     pub metrics: PrometheusHandle,
@@ -55,6 +57,13 @@ pub fn router(doors: Doors) -> Router {
         .layer(shed)
         .layer(guard.clone());
     let api = Router::new().route("/api/incidents", get(api::list)).route("/api/incidents/{id}", get(api::show)).layer(guard);
+    let readers = from_fn_with_state(doors.clone(), approvals::readers);
+    let approvals = Router::new()
+        .route("/api/approvals", get(approvals::list))
+        .route("/api/approvals/{id}", get(approvals::show))
+        .layer(readers)
+        .route("/api/approvals/{id}/decide", post(approvals::decide))
+        .layer(DefaultBodyLimit::max(CLICK_LIMIT));
     let open = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
@@ -63,6 +72,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(CLICK_LIMIT));
     webhook
         .merge(api)
+        .merge(approvals)
         .merge(open)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(CatchPanicLayer::new())

@@ -16,9 +16,9 @@ pub fn render(message: &Outgoing<'_>) -> Result<Mail, SendError> {
         Notice::Page { severity, summary } => (severity_word(*severity).to_owned(), plain(summary, 20_000)),
         Notice::Ask { .. } | Notice::AskClosed { .. } => {
             let approval = message.approval.ok_or_else(|| SendError::never("an ask without its approval"))?;
-            (approval.id.to_string(), question(approval))
+            (approval.id().to_string(), question(approval))
         }
-        Notice::Card | Notice::Acknowledge | Notice::Resolve => return Err(SendError::no_form(message)),
+        _ => return Err(SendError::no_form(message)),
     };
     let name = plain(incident.alertname(), 100);
     Ok(Mail {
@@ -27,21 +27,27 @@ pub fn render(message: &Outgoing<'_>) -> Result<Mail, SendError> {
     })
 }
 
+/// From the sealed request alone, as in Slack.
 fn question(approval: &Approval) -> String {
-    let action = &approval.action;
-    let what = format!("{} on {}\n{:#}", plain(&action.tool, 100), action.target, action.arguments);
+    let (id, request) = (approval.id(), &approval.request);
+    let what = format!("{} on {}\n{:#}", plain(&request.tool, 100), request.target, request.facts());
     if let Some((said, _)) = words::decision(approval) {
-        return format!("{} is {}.\n\n{}", approval.id, plain(&said, 500), plain(&what, 20_000));
+        return format!("{id} is {}.\n\n{}", plain(&said, 500), plain(&what, 20_000));
     }
-    let reasons: Vec<_> = approval.reasons.iter().map(|reason| format!("- {}", plain(reason, 500))).collect();
-    format!(
-        "May I do this?\n\n{}\n\nA human is asked because\n{}\n\nUntil {}:\n  paramedic approve {}\n  paramedic deny {}",
-        plain(&what, 20_000),
-        reasons.join("\n"),
-        words::time(approval.expires_at),
-        approval.id,
-        approval.id
-    )
+    let list = |lines: &[String]| lines.iter().map(|line| format!("- {}", plain(line, 500))).collect::<Vec<_>>().join("\n");
+    let mut parts = vec![
+        format!("May I do this?\n\n{}", plain(&what, 20_000)),
+        format!("It looks like this\n{}", list(&request.seen.lines())),
+        format!("A human is asked because\n{}", list(&request.reasons)),
+    ];
+    if let Some(said) = words::said(approval) {
+        parts.push(format!("{}\n> {}", words::PLANNERS_WORDS, plain(&said, 600).replace('\n', "\n> ")));
+    }
+    parts.extend(words::progress(approval));
+    let clocks = format!("Until {} (to be begun by {}):", words::time(request.decide_by), words::time(request.execute_by));
+    let sign = if request.signature { " --sign-with KEY" } else { "" };
+    parts.push(format!("{clocks}\n  paramedic approve {id}{sign}\n  paramedic deny {id}\nDigest: {}", approval.digest().short()));
+    parts.join("\n\n")
 }
 
 fn footer(incident: &Incident, hint: Option<&str>) -> String {

@@ -1,6 +1,7 @@
 //! Floor 3: tells humans. Renders one notice for one channel and sends it once; keeping it until it arrived is the outbox's part.
 //! Never decides what is told, and never shows outside text as anything but text.
 
+mod ask;
 mod email;
 mod pagerduty;
 mod settings;
@@ -9,6 +10,7 @@ mod text;
 mod words;
 
 pub use settings::{EmailSettings, PagerDutySettings, SlackSettings};
+pub use words::{PLANNERS_WORDS, progress, said as planners_words};
 
 use crate::clients::email::{Email, EmailError};
 use crate::clients::pagerduty::{PagerDuty, PagerDutyError};
@@ -22,11 +24,11 @@ pub struct Outgoing<'a> {
     pub channel: Channel,
     pub notice: &'a Notice,
     pub incident: &'a Incident,
-    /// Of `Ask` and `AskClosed`, as it stands now.
+    /// Of a question's notices, as it stands now.
     pub approval: Option<&'a Approval>,
     /// The incident's root message in Slack, once there is one.
     pub thread: Option<&'a Posted>,
-    /// The ask's own message in Slack, which `AskClosed` edits; needs `thread`, which knows the channel's id.
+    /// The question's own message in Slack, which is edited in place; needs `thread`, which knows the channel's id.
     pub message_ts: Option<&'a str>,
     /// PagerDuty's, one an incident.
     pub dedup_key: &'a str,
@@ -140,7 +142,7 @@ impl SlackDesk {
         let content = slack::render(message)?;
         match message.notice {
             Notice::Card => self.edit_or_post(message.thread.cloned(), None, &content).await,
-            Notice::AskClosed { .. } => {
+            Notice::AskVoted { .. } | Notice::AskClosed { .. } | Notice::StrayClosed { .. } => {
                 let place = message
                     .thread
                     .zip(message.message_ts)

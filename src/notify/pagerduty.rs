@@ -15,7 +15,7 @@ pub async fn send(client: &PagerDuty, message: &Outgoing<'_>) -> Result<(), Send
         Notice::Message { severity, text } => Ok(client.trigger(key, &trigger(message, *severity, text)).await?),
         Notice::Acknowledge => Ok(client.acknowledge(key).await?),
         Notice::Resolve => Ok(client.resolve(key).await?),
-        Notice::Card | Notice::Ask { .. } | Notice::AskClosed { .. } => Err(SendError::no_form(message)),
+        _ => Err(SendError::no_form(message)),
     }
 }
 

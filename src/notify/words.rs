@@ -1,6 +1,6 @@
 //! What an incident looks like in words, the same on every channel. Returns plain text: each channel escapes for itself.
 
-use crate::domain::{AlertStatus, Approval, ApprovalState, Incident, Severity, State, Step, StepEnd, Time};
+use crate::domain::{AlertStatus, Approval, ApprovalState, Decision, Incident, Severity, State, Step, StepEnd, Time, Vote};
 
 /// Steps shown on a card; the rest is counted.
 const STEPS: usize = 8;
@@ -79,6 +79,7 @@ fn step(step: &Step) -> String {
         StepEnd::RefusedBy(by) => ("⛔", format!("denied by {by}")),
         StepEnd::Expired => ("⌛", "nobody decided in time".to_owned()),
         StepEnd::Void(why) => ("∅", format!("void: {why}")),
+        StepEnd::Unavailable(why) => ("∅", format!("unavailable: {why}")),
         StepEnd::Finished(outcome) if outcome.ok => ("✅", outcome.said.clone()),
         StepEnd::Finished(outcome) => ("❌", outcome.said.clone()),
         StepEnd::InDoubt => ("❓", "in doubt: nothing can tell whether it happened".to_owned()),
@@ -86,16 +87,53 @@ fn step(step: &Step) -> String {
     format!("{mark} {}: {said}", super::text::plain(&what, 120))
 }
 
+/// Heads the box in which a planner speaks.
+pub const PLANNERS_WORDS: &str = "The planner's own words, checked by nobody";
+
+/// All that the planner says for it; uncut.
+pub fn said(approval: &Approval) -> Option<String> {
+    let said = approval.request.said();
+    let lines: Vec<String> = match said.as_slice() {
+        [] => return None,
+        [(_, text)] => vec![(*text).to_owned()],
+        several => several.iter().map(|(name, text)| format!("{name}: {text}")).collect(),
+    };
+    Some(lines.join("\n"))
+}
+
+/// `needs 2 people: approved by ana via slack, 1 more must`; None where one person is enough.
+pub fn progress(approval: &Approval) -> Option<String> {
+    let quorum = approval.request.quorum;
+    if quorum < 2 {
+        return None;
+    }
+    let so_far = match approval.votes.is_empty() {
+        true => "nobody has approved yet".to_owned(),
+        false => format!("approved by {}, {} more must", names(approval), approval.missing()),
+    };
+    Some(format!("Needs {quorum} different people: {so_far}"))
+}
+
+fn names(approval: &Approval) -> String {
+    let granted = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant);
+    let signed = |vote: &Vote| if vote.signature.is_some() { " (signed)" } else { "" };
+    granted.map(|vote| format!("{}{}", vote.by, signed(vote))).collect::<Vec<_>>().join(" and ")
+}
+
 /// What became of a question; None while it still waits.
 pub fn decision(approval: &Approval) -> Option<(String, Option<Time>)> {
     match &approval.state {
         ApprovalState::Asked => None,
-        ApprovalState::Granted { by, at } => Some((format!("approved by {by}"), Some(*at))),
+        ApprovalState::Granted { at, .. } => Some((format!("approved by {}", names(approval)), Some(*at))),
         // `at` is when it was spent; the decision came before.
-        ApprovalState::Used { by, .. } => Some((format!("approved by {by}, and done"), None)),
+        ApprovalState::Used { .. } => Some((format!("approved by {}, and done", names(approval)), None)),
         ApprovalState::Denied { by, at } => Some((format!("denied by {by}"), Some(*at))),
-        ApprovalState::Expired { at } => Some(("expired: nobody decided in time".into(), Some(*at))),
+        ApprovalState::Expired { at, granted: false } => Some(("expired: nobody decided in time".into(), Some(*at))),
+        ApprovalState::Expired { at, granted: true } => {
+            Some((format!("expired: approved by {}, and not begun in time", names(approval)), Some(*at)))
+        }
         ApprovalState::Void { why, at } => Some((format!("void: {why}"), Some(*at))),
+        ApprovalState::Unavailable { why, at } => Some((format!("unavailable: {why}"), Some(*at))),
     }
 }
 

@@ -217,7 +217,8 @@ fn ended(step: &Step) -> (String, Option<String>) {
         }
         StepEnd::RefusedBy(_) => ("A human refused it; it was not run.".to_owned(), None),
         StepEnd::Expired => ("No human answered in time; it was not run.".to_owned(), None),
-        StepEnd::Void(_) => ("It became pointless before anybody decided; it was not run.".to_owned(), None),
+        StepEnd::Void(why) => ("It became void; it was not run. Why:".to_owned(), Some(why.clone())),
+        StepEnd::Unavailable(why) => ("No human could decide; it was not run. Why:".to_owned(), Some(why.clone())),
         StepEnd::InDoubt => ("It was started and its outcome is not known. Do not repeat it.".to_owned(), None),
         StepEnd::Asked | StepEnd::Started => ("It is still under way.".to_owned(), None),
     }

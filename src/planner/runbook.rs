@@ -278,6 +278,7 @@ fn trouble(step: &Step) -> Trouble {
         StepEnd::RefusedBy(by) => Trouble::Bearable(format!("was refused by {by}")),
         StepEnd::Expired => Trouble::Bearable("was not approved in time".to_owned()),
         StepEnd::Void(why) => Trouble::Bearable(format!("became void: {why}")),
+        StepEnd::Unavailable(why) => Trouble::Bearable(format!("could not be put to a human: {why}")),
         StepEnd::InDoubt => {
             let acted = step.action.as_ref().is_none_or(|action| action.effect.changes_something());
             let why = "is in doubt: started, outcome unknown".to_owned();

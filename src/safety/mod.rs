@@ -3,18 +3,24 @@
 //! A tool that acts takes an `AuthorizedAction`, and `SafetyChecker::rule` is the only place that makes one. Every layer
 //! gives its opinion and the strictest wins; a fact that is missing counts against the action.
 
+mod approvers;
 mod boundary;
 mod budget;
+mod consent;
 mod floor;
 mod level;
 mod scope;
+mod signature;
 mod situation;
 
+pub use approvers::{Approver, Approvers, NotAllowed};
 pub use boundary::default_verdict;
+pub use consent::{Consent, ConsentRules, SignatureRules, consent, consented};
 pub use floor::is_forbidden;
+pub use signature::{NAMESPACE, SignatureError, key_of, verify};
 pub use situation::{Limits, OwnGround, Situation, Usage};
 
-use crate::domain::{Action, ApprovalId, IncidentId, Opinion, Verdict};
+use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Verdict};
 
 /// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
 #[derive(Debug)]
@@ -77,14 +83,14 @@ impl SafetyChecker {
     pub fn rule(&self, action: Action, situation: &Situation<'_>) -> Ruling {
         let opinions = self.judge(&action, situation);
         let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
-        let covering = situation.approval.filter(|approval| approval.covers(&action) && approval.incident == situation.incident);
+        let covering = situation.approval.filter(|held| held.covers(&action, situation.now) && held.incident() == situation.incident);
         match (strictest, covering) {
             (Verdict::Deny, _) => Ruling::Denied(action, opinions),
             (Verdict::Allow, covering) => {
-                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: covering.map(|a| a.id) }, opinions)
+                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: covering.map(Approval::id) }, opinions)
             }
             (Verdict::Confirm, Some(approval)) => {
-                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: Some(approval.id) }, opinions)
+                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: Some(approval.id()) }, opinions)
             }
             (Verdict::Confirm, None) => Ruling::Confirm(action, opinions),
         }

@@ -39,7 +39,7 @@ pub struct Usage {
 }
 
 /// Bounds that a configuration may tighten, never loosen.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     pub restarts_per_hour: u32,

@@ -9,8 +9,8 @@ mod scope;
 
 use super::{Limits, OwnGround, Ruling, SafetyChecker, Situation, Usage};
 use crate::domain::{
-    Action, Approval, ApprovalId, ApprovalState, Effect, HostName, IncidentId, Inventory, InventoryFile, Layer, Level, Mode, Opinion,
-    Principal, ServiceName, Target, Tier, Time, Verdict, Via,
+    Action, Approval, ApprovalId, ApprovalState, Decision, Effect, HostName, IncidentId, Inventory, InventoryFile, Layer, Level, Mode,
+    Opinion, Principal, Request, Sealed, Seen, ServiceName, Target, Tier, Time, Verdict, Via, Vote,
 };
 use serde_json::json;
 
@@ -166,15 +166,32 @@ fn observe() -> Action {
     action("get_metrics", Effect::Observe, target(Some("api"), None))
 }
 
-fn granted(action: &Action) -> Approval {
-    Approval {
-        id: ApprovalId(3),
-        incident: INCIDENT,
-        digest: action.digest(),
-        action: action.clone(),
+fn request(incident: IncidentId, action: &Action) -> Sealed {
+    let request = Request {
+        approval: ApprovalId(3),
+        incident,
+        requester: "agent".into(),
+        tool: action.tool.clone(),
+        tier: action.tier,
+        target: action.target.clone(),
+        arguments: action.arguments.clone(),
+        effect: action.effect.clone(),
         reasons: Vec::new(),
+        words: action.reason.clone(),
+        seen: Seen::default(),
+        policy_version: "p".into(),
+        quorum: 1,
+        signature: false,
         asked_at: NOW,
-        expires_at: NOW + chrono::Duration::seconds(300),
-        state: ApprovalState::Granted { by: Principal { name: "ana".into(), via: Via::Cli }, at: NOW },
-    }
+        decide_by: NOW + chrono::Duration::seconds(300),
+        execute_by: NOW + chrono::Duration::seconds(900),
+        nonce: "n".into(),
+    };
+    Sealed::seal(&request).unwrap()
+}
+
+fn granted(action: &Action) -> Approval {
+    let by = Principal { name: "ana".into(), via: Via::Cli };
+    let vote = Vote { by, decision: Decision::Grant, at: NOW, signature: None };
+    Approval::asked(request(INCIDENT, action)).vote(vote).unwrap()
 }

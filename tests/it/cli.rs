@@ -5,6 +5,7 @@ mod classifying;
 mod deciding;
 mod serving;
 mod shows;
+mod signing;
 
 use crate::server::until;
 use paramedic::domain::{Clock as _, SystemClock};

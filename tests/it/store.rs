@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta};
 use paramedic::app::App;
 use paramedic::domain::{
     Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, Decision, Effect, Entry, Fingerprint, Incident, IncidentId,
-    Level, Notice, PlannerKind, Principal, Proposal, ServiceName, Severity, SystemClock, Target, Tier, Time, Via,
+    Level, Notice, PlannerKind, Principal, Proposal, Request, Sealed, Seen, ServiceName, Severity, SystemClock, Target, Tier, Time, Via,
+    Vote,
 };
 use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Freeze, Inbox, Lane, Store, StoreError, Wake};
 use serde_json::json;
@@ -111,24 +112,43 @@ fn principal(name: &str) -> Principal {
     Principal { name: name.into(), via: Via::Cli }
 }
 
+fn request(id: ApprovalId, incident: IncidentId) -> Request {
+    let Action { tool, tier, target, arguments, effect, reason } = restart();
+    Request {
+        approval: id,
+        incident,
+        requester: "agent".into(),
+        tool,
+        tier,
+        target,
+        arguments,
+        effect,
+        reasons: Vec::new(),
+        words: reason,
+        seen: Seen::default(),
+        policy_version: "p".into(),
+        quorum: 1,
+        signature: false,
+        asked_at: now(),
+        decide_by: later(300),
+        execute_by: later(900),
+        nonce: "n".into(),
+    }
+}
+
 async fn ask(story: &Story, claim: &Claim, incident: &mut Incident) -> Approval {
     let id = story.store.next_approval().await.unwrap();
-    let approval = Approval {
-        id,
-        incident: incident.id,
-        digest: restart().digest(),
-        action: restart(),
-        reasons: Vec::new(),
-        asked_at: now(),
-        expires_at: later(300),
-        state: ApprovalState::Asked,
-    };
-    let planner = PlannerKind::Runbook;
-    let entry =
-        Entry::Asked { approval: id, proposal: proposal(), planner, action: restart(), opinions: Vec::new(), expires_at: later(300) };
+    let approval = Approval::asked(Sealed::seal(&request(id, incident.id)).unwrap());
+    let (planner, text) = (PlannerKind::Runbook, Some(approval.request.text().to_owned()));
+    let (opinions, expires_at) = (Vec::new(), later(300));
+    let entry = Entry::Asked { approval: id, proposal: proposal(), planner, action: restart(), opinions, expires_at, request: text };
     let commit = Commit { entries: vec![entry], asked: Some(approval.clone()), ..Commit::default() };
     story.store.commit(claim, incident, commit, now()).await.unwrap();
     approval
+}
+
+fn vote(name: &str, decision: Decision, at: Time) -> Vote {
+    Vote { by: principal(name), decision, at, signature: None }
 }
 
 #[tokio::test]
@@ -174,11 +194,10 @@ async fn the_first_decision_wins_and_every_other_is_told_why_not() {
     let claim = story.claim(now()).await;
     let approval = ask(&story, &claim, &mut incident).await;
     story.store.release(&claim, Wake::At(later(300)), now()).await.unwrap();
-    let decide =
-        async |id, decision, who: &str, digest: Option<&str>, at| story.store.decide(id, decision, principal(who), digest, at).await;
+    let decide = async |id, decision, who: &str, digest: Option<&str>, at| story.store.decide(id, vote(who, decision, at), digest).await;
 
-    let other = decide(approval.id, Decision::Grant, "eve", Some("another digest"), later(1)).await.unwrap_err();
-    assert_eq!(other.to_string(), "APR-1 is for another action than the one shown: nothing was decided");
+    let other = decide(approval.id(), Decision::Grant, "eve", Some("another digest"), later(1)).await.unwrap_err();
+    assert_eq!(other.to_string(), "APR-1 is for another request than the one shown: nothing was decided");
     let unknown = decide(ApprovalId(99), Decision::Grant, "eve", None, later(1)).await.unwrap_err();
     assert!(matches!(unknown, DecideError::Unknown(ApprovalId(99))));
     assert!(!story.store.any_due(Lane::Any, later(10)).await.unwrap(), "nobody was woken for nothing");
@@ -186,12 +205,12 @@ async fn the_first_decision_wins_and_every_other_is_told_why_not() {
     let racers = ["ana", "ben", "cy", "dee", "eli", "fay"];
     let race = racers.map(|who| {
         let decision = if who < "d" { Decision::Grant } else { Decision::Deny };
-        decide(approval.id, decision, who, Some(&approval.digest.0), later(10))
+        decide(approval.id(), decision, who, Some(&approval.digest().0), later(10))
     });
     let results = futures::future::join_all(race).await;
     let winner = results.iter().filter_map(|r| r.as_ref().ok()).map(|a| a.state.clone()).collect::<Vec<_>>();
     assert_eq!((results.len(), winner.len()), (6, 1));
-    assert_eq!(story.store.approval(approval.id).await.unwrap().unwrap().state, winner[0], "and nobody overwrites who decided");
+    assert_eq!(story.store.approval(approval.id()).await.unwrap().unwrap().state, winner[0], "and nobody overwrites who decided");
     let losers = results.iter().filter_map(|r| r.as_ref().err()).map(ToString::to_string);
     assert!(losers.into_iter().all(|text| text.starts_with("APR-1 is already ") && text.ends_with("the first decision stands")));
     assert!(story.store.any_due(Lane::Any, later(10)).await.unwrap(), "the incident is woken");
@@ -204,16 +223,16 @@ async fn a_decision_after_the_expiry_does_not_count() {
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     let approval = ask(&story, &claim, &mut incident).await;
-    let late = story.store.decide(approval.id, Decision::Grant, principal("ana"), None, later(300)).await.unwrap_err();
+    let late = story.store.decide(approval.id(), vote("ana", Decision::Grant, later(300)), None).await.unwrap_err();
     assert!(late.to_string().starts_with("APR-1 expired at "), "{late}");
     // The worker writes the expiry; a click that was faster than the worker fences it.
-    let story_in_time = story.store.decide(approval.id, Decision::Grant, principal("ana"), None, later(299)).await;
+    let story_in_time = story.store.decide(approval.id(), vote("ana", Decision::Grant, later(299)), None).await;
     assert!(story_in_time.is_ok());
-    let expired = Approval { state: ApprovalState::Expired { at: later(300) }, ..approval.clone() };
-    let entries = vec![Entry::Expired { approval: approval.id }];
+    let expired = Approval { state: ApprovalState::Expired { at: later(300), granted: false }, ..approval.clone() };
+    let entries = vec![Entry::Expired { approval: approval.id(), granted: false }];
     let commit = Commit { entries, moved: Some((expired, "asked")), ..Commit::default() };
     assert!(matches!(story.store.commit(&claim, &mut incident, commit, later(300)).await, Err(StoreError::Fenced(_))));
-    assert!(matches!(story.store.approval(approval.id).await.unwrap().unwrap().state, ApprovalState::Granted { .. }));
+    assert!(matches!(story.store.approval(approval.id()).await.unwrap().unwrap().state, ApprovalState::Granted { .. }));
     assert_eq!(story.store.entries(incident.id).await.unwrap().len(), 4, "the expiry was not half written");
 }
 

@@ -8,8 +8,8 @@ mod slack;
 use chrono::{DateTime, TimeDelta};
 use paramedic::clients::slack::Posted;
 use paramedic::domain::{
-    Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, Effect, Entry, Fingerprint, Incident, IncidentId, Level,
-    Notice, PlannerKind, Principal, Recorded, ServiceName, Target, Tier, Time, Via,
+    Action, Alert, AlertStatus, Approval, ApprovalId, Channel, Decision, Effect, Entry, Fingerprint, Incident, IncidentId, Level, Notice,
+    PlannerKind, Principal, Recorded, Request, Sealed, Seen, SeenService, ServiceName, Target, Tier, Time, Via, Vote,
 };
 use paramedic::notify::{Notifier, Outgoing, SlackSettings};
 use paramedic::standins::SlackStandin;
@@ -72,17 +72,50 @@ fn action(arguments: Value) -> Action {
     }
 }
 
-fn approval(action: Action) -> Approval {
-    Approval {
-        id: ApprovalId(3),
+fn request(action: Action) -> Request {
+    let Action { tool, tier, target, arguments, effect, reason } = action;
+    let service = SeenService {
+        service: ServiceName::parse("api").unwrap(),
+        host: None,
+        active: true,
+        state: "running".into(),
+        since: Some(now() - TimeDelta::hours(2)),
+        pid: Some(4711),
+        instances: 1,
+        instances_active: 1,
+    };
+    Request {
+        approval: ApprovalId(3),
         incident: IncidentId(7),
-        digest: action.digest(),
-        action,
+        requester: "agent".into(),
+        tool,
+        tier,
+        target,
+        arguments,
+        effect,
         reasons: vec!["level 2 confirms each change".into()],
+        words: reason,
+        seen: Seen { services: vec![service], disks: vec![] },
+        policy_version: "p".into(),
+        quorum: 1,
+        signature: false,
         asked_at: now(),
-        expires_at: now() + TimeDelta::seconds(300),
-        state: ApprovalState::Asked,
+        decide_by: now() + TimeDelta::seconds(300),
+        execute_by: now() + TimeDelta::seconds(900),
+        nonce: "00112233445566778899aabbccddeeff".into(),
     }
+}
+
+fn approval(action: Action) -> Approval {
+    sealed(&request(action))
+}
+
+fn sealed(request: &Request) -> Approval {
+    Approval::asked(Sealed::seal(request).unwrap())
+}
+
+fn vote(by: Principal, decision: Decision) -> Vote {
+    Vote { by, decision, at: now(), signature: None }
 }
 
 fn ana() -> Principal {

@@ -116,22 +116,28 @@ impl Incident {
             Entry::PlannerFailed { why, .. } => self.end_run(why, true),
             Entry::RunEnded { summary, .. } => self.end_run(summary, false),
             Entry::Denied { proposal, planner, opinions } => self.push_step(seq, proposal, *planner, None, None, opinions, StepEnd::Denied),
-            Entry::Asked { approval, proposal, planner, action, opinions, expires_at } => {
+            Entry::Asked { approval, proposal, planner, action, opinions, expires_at, .. } => {
                 if self.pending.is_some() || self.in_flight.is_some() {
                     return Err(self.illegal(seq, "asked while another action is open"));
                 }
-                self.pending = Some(Pending { approval: *approval, asked_at: recorded.at, expires_at: *expires_at, granted: None });
+                self.pending =
+                    Some(Pending { approval: *approval, asked_at: recorded.at, expires_at: *expires_at, votes: 0, granted: None });
                 self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
                 self.go(State::AwaitingApproval);
             }
-            Entry::Granted { approval, by } => match self.pending.as_mut() {
+            Entry::Voted { approval, .. } => match self.pending.as_mut() {
+                Some(pending) if pending.approval == *approval && pending.granted.is_none() => pending.votes += 1,
+                _ => return Err(self.illegal(seq, "approved, but that is not what waits for it")),
+            },
+            Entry::Granted { approval, by, .. } => match self.pending.as_mut() {
                 Some(pending) if pending.approval == *approval => pending.granted = Some(by.clone()),
                 Some(_) => return Err(self.illegal(seq, "granted, but something else was asked")),
                 None => return Err(self.illegal(seq, "granted, but nothing was asked")),
             },
             Entry::Refused { approval, by } => self.end_question(recorded, *approval, StepEnd::RefusedBy(by.clone()))?,
-            Entry::Expired { approval } => self.end_question(recorded, *approval, StepEnd::Expired)?,
+            Entry::Expired { approval, .. } => self.end_question(recorded, *approval, StepEnd::Expired)?,
             Entry::Void { approval, why } => self.end_question(recorded, *approval, StepEnd::Void(why.clone()))?,
+            Entry::Unavailable { approval, why } => self.end_question(recorded, *approval, StepEnd::Unavailable(why.clone()))?,
             Entry::Started { proposal, planner, action, opinions, approval, .. } => {
                 self.start_action(recorded, proposal, *planner, action, opinions, *approval)?
             }

@@ -106,7 +106,7 @@ impl Ledger {
     pub(crate) fn asked(self, approval: i64) -> Self {
         let (planner, tool, expires_at) = (self.planner(), "restart_service", START + chrono::Duration::seconds(300));
         let (proposal, action, approval) = (proposal(tool), action(tool), ApprovalId(approval));
-        self.then(Entry::Asked { approval, proposal, planner, action, opinions: Vec::new(), expires_at })
+        self.then(Entry::Asked { approval, proposal, planner, action, opinions: Vec::new(), expires_at, request: None })
     }
 
     pub(crate) fn run_ended(self) -> Self {
@@ -146,7 +146,7 @@ use PlannerKind::{Model, Runbook};
 
 /// Whole lives of incidents.
 fn stories() -> Vec<(&'static str, Ledger, State)> {
-    let granted = |id| Entry::Granted { approval: ApprovalId(id), by: ana() };
+    let granted = |id| Entry::Granted { approval: ApprovalId(id), by: ana(), votes: Vec::new() };
     let signal = |signal, holds| Entry::Signalled { signal, holds, said: "seen".into() };
     let fixed = Ledger::of(One)
         .run(Runbook)
@@ -170,7 +170,7 @@ fn stories() -> Vec<(&'static str, Ledger, State)> {
         ("under way", asked.clone().then(granted(3)).started_under("restart_service", Some(ApprovalId(3))), State::Mitigating),
         ("refused", asked.clone().then(Entry::Refused { approval: ApprovalId(3), by: ana() }), State::Diagnosing),
         ("void", asked.clone().then(Entry::Void { approval: ApprovalId(3), why: "resolved".into() }), State::Diagnosing),
-        ("expired", asked.then(Entry::Expired { approval: ApprovalId(3) }).escalated(), State::Escalated),
+        ("expired", asked.then(Entry::Expired { approval: ApprovalId(3), granted: false }).escalated(), State::Escalated),
         ("in doubt", Ledger::of(One).run(Runbook).started("restart_service").then(Entry::InDoubt { found: None }), State::Mitigating),
         ("put off", Ledger::of(One).run(Runbook).then(Entry::Waiting { why: "INC-2 is at it".into() }), State::Diagnosing),
         ("observed", Ledger::of(Three).escalated().run(Runbook).did("get_metrics", true).run_ended(), State::Escalated),
@@ -246,15 +246,18 @@ fn a_sequence_that_cannot_be_is_an_error_that_names_the_entry() {
         (run().started("get_metrics").started("get_metrics"), "started while another action is under way"),
         (run().started("get_metrics").asked(3), "asked while another action is open"),
         (run().asked(3).asked(4), "asked while another action is open"),
-        (run().then(Entry::Granted { approval: ApprovalId(3), by: by.clone() }), "granted, but nothing was asked"),
+        (run().then(Entry::Granted { approval: ApprovalId(3), by: by.clone(), votes: Vec::new() }), "granted, but nothing was asked"),
         (run().then(Entry::Refused { approval: ApprovalId(3), by }), "decided, but nothing was asked"),
-        (run().then(Entry::Expired { approval: ApprovalId(3) }), "decided, but nothing was asked"),
+        (run().then(Entry::Expired { approval: ApprovalId(3), granted: false }), "decided, but nothing was asked"),
         (run().then(Entry::Void { approval: ApprovalId(3), why: String::new() }), "decided, but nothing was asked"),
         (run().started_under("restart_service", Some(ApprovalId(3))), "started under an approval that was not asked"),
         (run().asked(3).started_under("restart_service", Some(ApprovalId(4))), "started under an approval that was not asked"),
         (run().asked(3).started("restart_service"), "started while a human is asked"),
-        (run().asked(3).then(Entry::Granted { approval: ApprovalId(4), by: ana() }), "granted, but something else was asked"),
-        (run().asked(3).then(Entry::Expired { approval: ApprovalId(4) }), "decided, but something else was asked"),
+        (
+            run().asked(3).then(Entry::Granted { approval: ApprovalId(4), by: ana(), votes: Vec::new() }),
+            "granted, but something else was asked",
+        ),
+        (run().asked(3).then(Entry::Expired { approval: ApprovalId(4), granted: false }), "decided, but something else was asked"),
         (run().then(signal), "a signal outside verification"),
     ];
     for (ledger, why) in illegal {

@@ -124,7 +124,7 @@ fn what_is_under_way_or_asked_comes_before_everything_else() {
         // But a page never waits for an answer.
         let expected = if level == Three { escalate("level 3: a rule says so") } else { Move::Answer };
         follows(&asked, BOTH, expected.clone());
-        follows(&asked.then(Entry::Granted { approval: ApprovalId(3), by: ana() }), BOTH, expected);
+        follows(&asked.then(Entry::Granted { approval: ApprovalId(3), by: ana(), votes: Vec::new() }), BOTH, expected);
     }
 }
 

@@ -120,8 +120,9 @@ fn an_approval_of_another_incident_or_state_lets_nothing_through() {
     let states = [
         ApprovalState::Asked,
         ApprovalState::Denied { by: by.clone(), at: NOW },
-        ApprovalState::Expired { at: NOW },
+        ApprovalState::Expired { at: NOW, granted: false },
         ApprovalState::Void { why: "resolved".into(), at: NOW },
+        ApprovalState::Unavailable { why: "no answer".into(), at: NOW },
         ApprovalState::Used { by, at: NOW },
     ];
     for state in states {
@@ -129,7 +130,7 @@ fn an_approval_of_another_incident_or_state_lets_nothing_through() {
         let facts = Facts::good().with(|f| (f.level, f.approval) = (Level::Two, Some(approval)));
         assert_eq!(facts.verdict(&asked), Confirm, "{state:?}");
     }
-    let elsewhere = Approval { incident: IncidentId(8), ..granted(&asked) };
+    let elsewhere = Approval { request: request(IncidentId(8), &asked), ..granted(&asked) };
     let facts = Facts::good().with(|f| (f.level, f.approval) = (Level::Two, Some(elsewhere)));
     assert_eq!(facts.verdict(&asked), Confirm);
 }

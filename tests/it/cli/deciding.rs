@@ -34,8 +34,9 @@ async fn what_waits_is_listed_granted_once_and_carried_out_and_what_is_denied_is
     let second = run(folder.path(), &["deny", "1"]);
     assert_eq!((second.code, second.out.as_str()), (Some(1), ""), "{second:?}");
     // Granted, or used once the server has begun.
-    let words = ["granted", "used"].map(|word| format!("paramedic: APR-1 is already {word}: the first decision stands\n"));
-    assert!(words.contains(&second.err), "{}", second.err);
+    let first = ["APR-1 is already granted by ", "APR-1 is already used: granted by "];
+    assert!(first.iter().any(|words| second.err.starts_with(&format!("paramedic: {words}"))), "{}", second.err);
+    assert!(second.err.ends_with(": the first decision stands\n"), "{}", second.err);
     server.until_incident("INC-1", "is scaled", |incident| incident["actions"].as_array().unwrap().iter().any(scaled)).await;
     assert!(running(folder.path(), "cart.2") && !running(folder.path(), "cart.3"));
 
@@ -45,8 +46,9 @@ async fn what_waits_is_listed_granted_once_and_carried_out_and_what_is_denied_is
     assert!(denied.code == Some(0) && denied.out.starts_with("APR-2 denied: scale_service {"), "{denied:?}");
     server.until_incident("INC-2", "goes to a human", |incident| incident["state"] == "escalated").await;
     assert!(!running(folder.path(), "shop.2"));
-    let second = "paramedic: APR-2 is already denied: the first decision stands";
-    assert_eq!(said(&run(folder.path(), &["approve", "APR-2"])), (Some(1), "", second));
+    let second = run(folder.path(), &["approve", "APR-2"]);
+    assert_eq!((second.code, second.out.as_str()), (Some(1), ""), "{second:?}");
+    assert!(second.err.starts_with("paramedic: APR-2 is already denied by ") && second.err.contains(" via cli at "), "{}", second.err);
 }
 
 fn scaled(action: &serde_json::Value) -> bool {

@@ -7,7 +7,8 @@ use super::place::Place;
 use futures::FutureExt as _;
 use paramedic::app::App;
 use paramedic::config::{Config, Overrides};
-use paramedic::domain::{ApprovalId, Clock, Decision, Principal, Time, Via};
+use paramedic::domain::{ApprovalId, Clock, Decision, Time, Via};
+use paramedic::engine::{Ballot, vote};
 use paramedic::standins::model::{ModelStandin, Reply};
 use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
 use paramedic::store::{DecideError, Freeze, FreezePoint, Store};
@@ -176,6 +177,49 @@ impl TestApp {
         self.boot(self.again).await;
     }
 
+    /// Nobody is there until `up`.
+    pub async fn down(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.kill().await;
+        }
+    }
+
+    pub async fn up(&mut self) {
+        self.boot(None).await;
+    }
+
+    /// Time goes on while nobody is there.
+    pub fn skip(&self, by: chrono::Duration) {
+        *self.clock.0.lock().unwrap() += by;
+    }
+
+    /// Another value of a key of `paramedic.yaml`, for the next start.
+    pub fn configure(&self, key: &str, value: Value) {
+        let text = std::fs::read_to_string(self.place.path("config/paramedic.yaml")).unwrap();
+        let mut main: Value = serde_json::from_str(&text).unwrap();
+        main[key] = value;
+        self.place.write_config("paramedic.yaml", &main);
+    }
+
+    /// Changes the store behind the server's back.
+    pub async fn sql(&self, sql: &'static str) {
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&format!("{}?mode=rw", self.place.store_url())).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// A call of the API with a token of one's own; the status and the JSON.
+    pub async fn api(&mut self, method: &str, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
+        self.mend().await;
+        let url = format!("{}{path}", self.base());
+        let request = if method == "GET" { self.http.get(url) } else { self.http.post(url) };
+        let request = request.header("connection", "close").header("authorization", format!("Bearer {token}"));
+        let answer = request.body(body.map_or_else(String::new, |body| body.to_string())).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
     /// If the planned freeze point has been reached, the server is as good as dead: another one takes over.
     async fn mend(&mut self) {
         if self.freeze.reached().now_or_never().is_some() {
@@ -184,7 +228,7 @@ impl TestApp {
         }
     }
 
-    fn base(&self) -> String {
+    pub fn base(&self) -> String {
         format!("http://{}", self.app.as_ref().unwrap().address)
     }
 
@@ -328,12 +372,13 @@ impl TestApp {
         self.slack.messages().iter().rev().find(has).map(|message| message.ts.clone())
     }
 
-    /// `paramedic approve APR-n` or `deny`: a second process at the same store.
+    /// `paramedic approve APR-n` or `deny`: a second process at the same store, with the same configuration.
     pub async fn decide_cli(&mut self, approval: i64, decision: Decision, user: &str) -> Result<(), DecideError> {
         self.mend().await;
         let store = Store::open_beside(&self.place.store_url()).await.unwrap();
-        let by = Principal { name: user.to_owned(), via: Via::Cli };
-        let decided = store.decide(ApprovalId(approval), decision, by, None, self.now()).await;
+        let approvers = paramedic::config::approvers(&self.place.path("config/paramedic.yaml"), &|_| None).unwrap();
+        let ballot = Ballot { who: user.to_owned(), via: Via::Cli, decision, shown: None, signature: None };
+        let decided = vote(&store, &approvers, ApprovalId(approval), ballot, self.now()).await;
         store.close().await;
         decided.map(|_| ())
     }

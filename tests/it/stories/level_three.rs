@@ -33,7 +33,7 @@ async fn a_corrupt_database_pages_at_once_and_nothing_is_restarted() {
     slack message sent
     email message sent
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     slack message sent
     email message sent
@@ -73,7 +73,7 @@ async fn a_model_that_begs_for_deletion_is_denied_and_reported_as_a_critical_att
     slack message sent
     slack message sent
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     slack message sent
     email message sent

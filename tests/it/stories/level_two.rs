@@ -41,7 +41,7 @@ async fn a_slow_service_is_scaled_once_a_human_clicked_approve() {
     "#);
     assert_snapshot!(app.told(1).await, @"
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     slack message sent
     email message sent
@@ -77,7 +77,7 @@ async fn a_denial_in_slack_changes_nothing_and_pages() {
     "#);
     assert_snapshot!(app.told(1).await, @"
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     pagerduty page sent
     slack message sent
@@ -112,11 +112,11 @@ async fn a_question_nobody_answers_in_five_minutes_pages_and_loses_its_buttons()
     failed: no alertmanager is configured (alertmanager.url)
     asked APR-1 for scale_service {"add":1,"reason":"HighRequestLatency: api-gateway answers slowly","service":"api-gateway"}: level 2: a human confirms each change
     APR-1 expired: nobody decided in time
-    escalated: nobody decided APR-1 in time: scale_service {"add":1,"reason":"HighRequestLatency: api-gateway answers slowly","service":"api-gateway"}
+    escalated: nobody decided APR-1 in time: scale_service {"add":1,"service":"api-gateway"}
     "#);
     assert_snapshot!(app.told(1).await, @"
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     pagerduty page sent
     slack message sent
@@ -165,7 +165,7 @@ async fn an_alert_that_resolves_while_a_human_is_asked_makes_the_question_void()
     "#);
     assert_snapshot!(app.told(1).await, @"
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     slack message sent
     email message sent

@@ -6,12 +6,14 @@ mod place;
 mod tales;
 
 mod alerts;
+mod approvals;
 mod bounds;
 mod killed;
 mod level_one;
 mod level_three;
 mod level_two;
 mod planners;
+mod ten_failures;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};

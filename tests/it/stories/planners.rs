@@ -118,7 +118,7 @@ async fn notices_wait_for_a_slack_that_fails_and_arrive_in_order_and_once() {
     app.until(1, &["resolved", "closed"]).await;
     assert_snapshot!(app.told(1).await, @"
     slack ask sent
-    email message sent
+    email ask sent
     slack ask_closed sent
     slack message sent
     email message sent

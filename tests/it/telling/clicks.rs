@@ -8,7 +8,6 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use futures::FutureExt;
 use paramedic::clients::slack::{Click, OnClick};
-use paramedic::domain::Decision;
 use paramedic::http::slack::{DoorError, may_decide, receive};
 use paramedic::notify::SendError;
 use paramedic::standins::Forgery;
@@ -34,7 +33,7 @@ async fn door() -> (String, Arc<Mutex<Vec<Click>>>) {
 async fn asked(notifier: &Notifier) -> (Approval, Posted) {
     let incident = latency();
     let asked = approval(action(json!({ "add": 1 })));
-    let ask = Notice::Ask { approval: asked.id };
+    let ask = Notice::Ask { approval: asked.id() };
     let posted = send_slack(notifier, Outgoing { approval: Some(&asked), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     (asked, posted)
 }
@@ -48,7 +47,7 @@ async fn a_signed_click_says_who_decided_what_and_the_user_alone_is_answered() {
     assert_eq!(slack.click(&url, &posted.ts, "deny", "U0BOB", now()).await.unwrap(), 200);
 
     let clicks = clicks.lock().unwrap().clone();
-    assert_eq!((clicks[0].approval, clicks[0].decision, &clicks[0].digest), (asked.id, Decision::Grant, &asked.digest));
+    assert_eq!((clicks[0].approval, clicks[0].decision, &clicks[0].digest), (asked.id(), Decision::Grant, asked.digest()));
     assert_eq!((clicks[1].decision, clicks[1].user_id.as_str()), (Decision::Deny, "U0BOB"));
     assert_eq!(clicks[0].message.as_ref(), Some(&posted));
     assert_eq!((clicks[0].team.as_deref(), clicks[0].app_id.as_deref()), (Some(SlackStandin::TEAM), Some(SlackStandin::APP)));
@@ -105,7 +104,7 @@ async fn a_socket_mode_click_is_acknowledged_only_after_it_is_stored() {
         early = &mut click => panic!("acknowledged before it was stored: {early:?}"),
         seen = stored.recv() => seen.unwrap(),
     };
-    assert_eq!((seen.approval, seen.decision, &seen.digest, seen.user_id.as_str()), (asked.id, Decision::Grant, &asked.digest, "U0ANA"));
+    assert_eq!((seen.approval, seen.decision, &seen.digest, seen.user_id.as_str()), (asked.id(), Decision::Grant, asked.digest(), "U0ANA"));
     assert!(click.as_mut().now_or_never().is_none(), "acknowledged before it was stored");
     done.send(Ok(())).unwrap();
     click.await.unwrap();

@@ -82,7 +82,7 @@ async fn a_mail_arrives_whole_and_hostile_text_adds_no_header() {
     assert!(headers.iter().any(|line| line.starts_with("Subject: [paramedic] INC-7 Disk")), "{headers:#?}");
 
     let asked = approval(action(json!({ "add": 1 })));
-    let ask = Notice::Ask { approval: asked.id };
+    let ask = Notice::Ask { approval: asked.id() };
     notifier.send(&Outgoing { approval: Some(&asked), ..outgoing(Channel::Email, &ask, &latency()) }).await.unwrap();
     let mail = server.until(PATIENCE, |mails| mails.get(1).cloned()).await.unwrap();
     assert!(mail.data.contains("paramedic approve APR-3") && mail.data.contains("scale_service"), "{}", mail.data);

@@ -1,7 +1,7 @@
 //! What the channel shows.
 
 use super::*;
-use paramedic::domain::{Decision, Layer, Opinion, Outcome, Proposal, Severity, Verdict};
+use paramedic::domain::{Layer, Opinion, Outcome, Proposal, Severity, Verdict};
 use paramedic::notify::SendError;
 use paramedic::standins::Fault;
 use serde_json::json;
@@ -50,37 +50,41 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
     let (slack, notifier) = slack().await;
     let incident = latency();
     let card = send_slack(&notifier, outgoing(Channel::Slack, &Notice::Card, &incident)).await;
-    let asked = approval(action(json!({ "add": 1, "service": "api" })));
-    let ask = Notice::Ask { approval: asked.id };
+    let asked = approval(action(json!({ "service": "api", "add": 1 })));
+    let ask = Notice::Ask { approval: asked.id() };
     let message = Outgoing { approval: Some(&asked), thread: Some(&card), ..outgoing(Channel::Slack, &ask, &incident) };
     let posted = send_slack(&notifier, message).await;
 
     let live = slack.messages()[1].clone();
-    insta::assert_snapshot!(live.shown(), @r#"
+    let shown = live.shown().replace(asked.digest().short(), "[digest]");
+    insta::assert_snapshot!(shown, @r#"
     *APR-3* · may I do this for *INC-7*?
     *scale_service* on api
     ```{
       "add": 1,
       "service": "api"
     }```
+    *It looks like this*
+    • api is active (running) since 2026-05-28 18:26:40Z, process 4711, 1 of 1 instances up
     *A human is asked because*
     • level 2 confirms each change
-    the planner's words: more load than usual
+    *The planner's own words, checked by nobody*
+    > more load than usual
     Approve
     Back
     scale_service on api
     Approve APR-3?
     Approve
     Deny
-    expires <!date^1780000300^{date_short_pretty} {time_secs}|2026-05-28 20:31:40 UTC>; then it is escalated
+    decide by <!date^1780000300^{date_short_pretty} {time_secs}|2026-05-28 20:31:40 UTC>, begin by <!date^1780000900^{date_short_pretty} {time_secs}|2026-05-28 20:41:40 UTC>; then it is escalated · digest `[digest]`
     "#);
     assert_eq!(live.buttons(), ["approve", "deny"]);
 
-    let closed = Notice::AskClosed { approval: asked.id };
+    let closed = Notice::AskClosed { approval: asked.id() };
     let undecided = Outgoing { approval: Some(&asked), message_ts: Some(&posted.ts), ..outgoing(Channel::Slack, &closed, &incident) };
     assert!(matches!(notifier.send(&undecided).await, Err(SendError::Never { .. })), "an open question keeps its buttons");
 
-    let granted = asked.clone().decide(Decision::Grant, ana(), now()).unwrap();
+    let granted = asked.clone().vote(vote(ana(), Decision::Grant)).unwrap();
     let message = Outgoing {
         approval: Some(&granted),
         thread: Some(&card),
@@ -97,8 +101,8 @@ async fn an_ask_has_two_buttons_bound_to_the_exact_action_and_loses_them_once_de
 async fn an_ask_that_arrives_after_the_decision_never_shows_buttons() {
     let (slack, notifier) = slack().await;
     let incident = latency();
-    let denied = approval(action(json!({}))).decide(Decision::Deny, ana(), now()).unwrap();
-    let ask = Notice::Ask { approval: denied.id };
+    let denied = approval(action(json!({}))).vote(vote(ana(), Decision::Deny)).unwrap();
+    let ask = Notice::Ask { approval: denied.id() };
     send_slack(&notifier, Outgoing { approval: Some(&denied), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     assert!(slack.messages()[0].buttons().is_empty());
     assert!(slack.messages()[0].shown().contains("denied by U0ANA"));
@@ -109,7 +113,7 @@ async fn arguments_that_cannot_be_shown_in_full_cannot_be_approved_by_a_button()
     let (slack, notifier) = slack().await;
     let incident = latency();
     let long = approval(action(json!({ "paths": "/var/log/app".repeat(1000) })));
-    let ask = Notice::Ask { approval: long.id };
+    let ask = Notice::Ask { approval: long.id() };
     send_slack(&notifier, Outgoing { approval: Some(&long), ..outgoing(Channel::Slack, &ask, &incident) }).await;
     assert_eq!(slack.messages()[0].buttons(), ["deny"]);
     assert!(slack.messages()[0].shown().contains("paramedic approve APR-3"));
@@ -187,12 +191,12 @@ async fn hostile_text_neither_mentions_nor_links_nor_breaks_out_nor_grows() {
     entries.push(Entry::Escalated { why: hostile.clone() });
     let incident = incident(&hostile, &hostile, entries);
     let short = json!({ "q": unit });
-    let mut asked = approval(Action { tool: hostile.clone(), reason: hostile.clone(), ..action(short.clone()) });
-    asked.reasons = vec![hostile.clone(); 30];
+    let hostile_action = Action { tool: hostile.clone(), reason: hostile.clone(), ..action(short.clone()) };
+    let asked = sealed(&Request { reasons: vec![hostile.clone(); 30], ..request(hostile_action) });
     let by = Principal { name: hostile.clone(), via: Via::Slack };
-    let denied = asked.clone().decide(Decision::Deny, by, now()).unwrap();
+    let denied = asked.clone().vote(vote(by, Decision::Deny)).unwrap();
 
-    let (ask, closed) = (Notice::Ask { approval: asked.id }, Notice::AskClosed { approval: asked.id });
+    let (ask, closed) = (Notice::Ask { approval: asked.id() }, Notice::AskClosed { approval: asked.id() });
     let said = Notice::Message { severity: Severity::Critical, text: hostile.clone() };
     for (notice, approval) in [(&Notice::Card, None), (&ask, Some(&asked)), (&closed, Some(&denied)), (&said, None)] {
         send_slack(&notifier, Outgoing { approval, ..outgoing(Channel::Slack, notice, &incident) }).await;

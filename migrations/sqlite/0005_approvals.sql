@@ -1,0 +1,19 @@
+-- What a human decides on is one text (RFC 8785) and its SHA-256; `body` holds the state alone from now on.
+ALTER TABLE approvals ADD COLUMN request TEXT;
+ALTER TABLE approvals ADD COLUMN digest TEXT;
+
+CREATE TABLE approval_votes (
+    approval_id BIGINT NOT NULL,
+    -- the approver's name; one person decides one way once
+    name        TEXT   NOT NULL,
+    decision    TEXT   NOT NULL, -- grant, deny
+    via         TEXT   NOT NULL, -- slack, cli, api
+    at          BIGINT NOT NULL,
+    -- as `ssh-keygen -Y sign` writes it
+    signature   TEXT,
+    PRIMARY KEY (approval_id, name, decision)
+);
+
+-- Approvals that an earlier version asked for have no such text: what is still open authorises nothing any more.
+UPDATE approvals SET state = 'void' WHERE state IN ('asked', 'granted');
+UPDATE incidents SET poke = poke + 1, wake_at = 0 WHERE closed_at IS NULL AND id IN (SELECT incident_id FROM approvals WHERE state = 'void');
