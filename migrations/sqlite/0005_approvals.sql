@@ -4,6 +4,7 @@ ALTER TABLE approvals ADD COLUMN digest TEXT;
 
 CREATE TABLE approval_votes (
     approval_id BIGINT NOT NULL,
+    place       BIGINT NOT NULL, -- 1 for the first
     -- the approver's name; one person decides one way once
     name        TEXT   NOT NULL,
     decision    TEXT   NOT NULL, -- grant, deny

@@ -144,6 +144,8 @@ pub struct Pending {
     pub approval: ApprovalId,
     pub asked_at: Time,
     pub expires_at: Time,
+    /// The text that was put to the human; none in a ledger of an earlier version.
+    pub request: Option<String>,
     /// Approvals that are in the ledger, of several needed.
     pub votes: usize,
     pub granted: Option<Principal>,

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::error::EngineError;
 use super::gate::planner_of;
-use crate::clients::fleet::{Resources, ServiceStatus};
+use crate::clients::fleet::{Disk, Resources, ServiceStatus};
 use crate::domain::{
     Action, Approval, ApprovalId, Effect, Entry, HostName, Incident, Opinion, Proposal, Request, Sealed, Seen, SeenDisk, SeenService,
     ServiceName, Time, Verdict,
@@ -128,10 +128,9 @@ impl Engine {
     async fn look_at_disks(&self, incident: &Incident, host: &HostName) -> Result<Vec<SeenDisk>, String> {
         let resources: Resources =
             self.reading(incident, "check_system_resources", json!({ "host": host, "check_types": ["disk"] })).await?;
-        let disks = resources.disks.unwrap_or_else(Vec::new).into_iter();
         let percent = |used: f64| used.clamp(0.0, 100.0).round() as u8;
-        let seen: Vec<SeenDisk> =
-            disks.map(|disk| SeenDisk { host: host.clone(), mount: disk.mount, used_percent: percent(disk.used_percent) }).collect();
+        let look = |disk: Disk| SeenDisk { host: host.clone(), mount: disk.mount, used_percent: percent(disk.used_percent) };
+        let seen: Vec<SeenDisk> = resources.disks.into_iter().flatten().map(look).collect();
         if seen.is_empty() { Err(format!("{host} named no disk")) } else { Ok(seen) }
     }
 

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::error::EngineError;
 use crate::domain::{Approval, ApprovalState, Decision, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict, Vote};
-use crate::safety::{Ruling, consented};
+use crate::safety::{Ruling, consent, consented};
 use crate::store::{Claim, Commit, Wake};
 use crate::tools;
 use serde_json::json;
@@ -106,7 +106,7 @@ impl Engine {
             return self.append(claim, incident, vec![Entry::Granted { approval: approval.id(), by, votes }]).await;
         }
         let Some(proposal) = incident.steps.last().map(|step| step.proposal.clone()) else { return Err(fenced(incident)) };
-        if let Err(why) = self.still_granted(&approval) {
+        if let Err(why) = self.still_granted(pending, &approval) {
             return self.void(claim, incident, approval, &format!("granted, but {why}")).await;
         }
         if approval.request.is_question() {
@@ -122,10 +122,20 @@ impl Engine {
         }
     }
 
-    /// The votes as they are recorded, against the approvers and the policy of now.
-    fn still_granted(&self, approval: &Approval) -> Result<(), String> {
-        if approval.request.policy_version != self.parts.policy_version {
+    /// The votes as they are recorded, against the ledger, the approvers, the policy and the rules of consent of now: a row that somebody
+    /// else wrote would have to say less than these do.
+    fn still_granted(&self, pending: &Pending, approval: &Approval) -> Result<(), String> {
+        let request = &approval.request;
+        if pending.request.as_deref() != Some(request.text()) {
+            return Err("its text is not the one that the ledger asked with".to_owned());
+        }
+        if request.policy_version != self.parts.policy_version {
             return Err("it was asked under another policy than the one in force".to_owned());
+        }
+        let needed = consent(&request.action(), &self.parts.consent);
+        let known = tools::find(&request.tool).is_none_or(|tool| tool.tier() == request.tier);
+        if !known || request.quorum < needed.quorum || (needed.signature && !request.signature) {
+            return Err("fewer or weaker approvals were asked for than are needed".to_owned());
         }
         consented(approval, &self.parts.approvers)
     }

@@ -130,7 +130,7 @@ async fn read(connection: &mut AnyConnection, row: &AnyRow) -> Result<Approval> 
 }
 
 async fn votes(connection: &mut AnyConnection, id: ApprovalId) -> Result<Vec<Vote>> {
-    let sql = "SELECT name, decision, via, at, signature FROM approval_votes WHERE approval_id = $1 ORDER BY at, name";
+    let sql = "SELECT name, decision, via, at, signature FROM approval_votes WHERE approval_id = $1 ORDER BY place";
     let rows = sqlx::query(sql).bind(id.0).fetch_all(connection).await?;
     rows.iter().map(|row| vote(row, &format!("approval_votes {id}"))).collect()
 }
@@ -157,7 +157,8 @@ async fn cast(connection: &mut AnyConnection, id: ApprovalId, vote: &Vote) -> Re
         Decision::Grant => "grant",
         Decision::Deny => "deny",
     };
-    let sql = "INSERT INTO approval_votes (approval_id, name, decision, via, at, signature) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "INSERT INTO approval_votes (approval_id, place, name, decision, via, at, signature) \
+         SELECT $1, COUNT(*) + 1, $2, $3, $4, $5, $6 FROM approval_votes WHERE approval_id = $1";
     let query = sqlx::query(sql).bind(id.0).bind(vote.by.name.clone()).bind(decision).bind(vote.by.via.to_string());
     query.bind(millis(vote.at)).bind(vote.signature.clone()).execute(connection).await?;
     Ok(())

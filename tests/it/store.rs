@@ -517,3 +517,23 @@ async fn on_a_full_disk_nothing_acknowledged_is_lost_and_it_heals_when_there_is_
     .await;
     until("a human was told", async || server.state(IncidentId(1)).await.as_deref() == Some("escalated")).await;
 }
+
+#[tokio::test]
+async fn what_an_earlier_version_asked_is_void_after_the_upgrade() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::tempdir().unwrap();
+    let first = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_first.sql");
+    std::fs::create_dir(folder.path().join("then")).unwrap();
+    std::fs::copy(first, folder.path().join("then/0001_first.sql")).unwrap();
+    let url = format!("sqlite://{}", folder.path().join("paramedic.db").display());
+    let pool = sqlx::AnyPool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    sqlx::migrate::Migrator::new(folder.path().join("then")).await.unwrap().run(&pool).await.unwrap();
+    let asked = r#"INSERT INTO approvals (id, incident_id, state, body) VALUES (1, 1, 'asked', '{"state":{"state":"asked"}}')"#;
+    sqlx::query(asked).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let store = Store::open_server(&url, Freeze::default()).await.unwrap();
+    let late = store.decide(ApprovalId(1), vote("ana", Decision::Grant, now()), None).await.unwrap_err();
+    assert_eq!(late.to_string(), "APR-1 was asked for by an earlier version of Paramedic: it authorises nothing");
+    assert!(store.open_approvals().await.unwrap().is_empty() && store.approval(ApprovalId(1)).await.unwrap().is_none());
+}

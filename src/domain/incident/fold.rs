@@ -116,12 +116,18 @@ impl Incident {
             Entry::PlannerFailed { why, .. } => self.end_run(why, true),
             Entry::RunEnded { summary, .. } => self.end_run(summary, false),
             Entry::Denied { proposal, planner, opinions } => self.push_step(seq, proposal, *planner, None, None, opinions, StepEnd::Denied),
-            Entry::Asked { approval, proposal, planner, action, opinions, expires_at, .. } => {
+            Entry::Asked { approval, proposal, planner, action, opinions, expires_at, request } => {
                 if self.pending.is_some() || self.in_flight.is_some() {
                     return Err(self.illegal(seq, "asked while another action is open"));
                 }
-                self.pending =
-                    Some(Pending { approval: *approval, asked_at: recorded.at, expires_at: *expires_at, votes: 0, granted: None });
+                self.pending = Some(Pending {
+                    approval: *approval,
+                    asked_at: recorded.at,
+                    expires_at: *expires_at,
+                    request: request.clone(),
+                    votes: 0,
+                    granted: None,
+                });
                 self.push_step(seq, proposal, *planner, Some(action), Some(*approval), opinions, StepEnd::Asked);
                 self.go(State::AwaitingApproval);
             }

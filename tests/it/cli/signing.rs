@@ -1,6 +1,6 @@
 //! Signed approvals, with the real ssh-keygen: what it signs is taken, what we sign it verifies, and nothing else counts.
 
-use super::{Ran, Serving, configured, finish, paramedic, run, run_with};
+use super::{Ran, Serving, configured, finish, run, run_with};
 use crate::server::until;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -177,19 +177,42 @@ async fn a_signature_that_the_store_was_given_behind_our_back_is_looked_at_again
     let digest = run(folder.path(), &["approvals", "APR-1", "--digest"]).out;
     let forged = sign_by_hand(&keys.path().join("eve"), "approval@paramedic", &digest);
     // Whoever may write the store writes a vote and a granted state; the key alone they do not have.
+    force(folder.path(), "UPDATE approvals SET digest = digest WHERE id = 1", Some(forged)).await;
+    let void = "APR-1 void: granted, but the signature is by a key that the configuration does not list for ana (approvers: ssh_keys)";
+    handed_over(&server, void).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_written_anew_to_need_no_signature_is_not_the_one_that_was_asked() {
+    let (folder, _keys, server) = asked().await;
+    let text = run(folder.path(), &["approvals", "APR-1", "--bytes"]).out.replace("\"signature\":true", "\"signature\":false");
+    let digest = digest_of(&text);
+    let rewritten = format!("UPDATE approvals SET request = '{}', digest = '{digest}' WHERE id = 1", text.replace('\'', "''"));
+    force(folder.path(), &rewritten, None).await;
+    handed_over(&server, "APR-1 void: granted, but its text is not the one that the ledger asked with").await;
+}
+
+/// What somebody with the store in their hands can do: a vote, a granted state, a changed row, and a wake-up.
+async fn force(folder: &Path, change: &str, signature: Option<String>) {
     sqlx::any::install_default_drivers();
-    let store = folder.path().join("data/paramedic.db");
+    let store = folder.join("data/paramedic.db");
     let pool = sqlx::AnyPool::connect(&format!("sqlite://{}?mode=rw", store.display())).await.unwrap();
     let at = chrono::Utc::now();
-    let vote = "INSERT INTO approval_votes (approval_id, name, decision, via, at, signature) VALUES (1, 'ana', 'grant', 'cli', $1, $2)";
-    sqlx::query(vote).bind(at.timestamp_millis()).bind(forged).execute(&pool).await.unwrap();
     let state = json!({ "state": "granted", "by": { "name": "ana", "via": "cli" }, "at": at }).to_string();
-    sqlx::query("UPDATE approvals SET state = 'granted', body = $1 WHERE id = 1").bind(state).execute(&pool).await.unwrap();
-    sqlx::query("UPDATE incidents SET poke = poke + 1, wake_at = 0 WHERE id = 1").execute(&pool).await.unwrap();
+    let mut together = pool.begin().await.unwrap();
+    let vote =
+        "INSERT INTO approval_votes (approval_id, place, name, decision, via, at, signature) VALUES (1, 1, 'ana', 'grant', 'cli', $1, $2)";
+    sqlx::query(vote).bind(at.timestamp_millis()).bind(signature).execute(&mut *together).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(change.to_owned())).execute(&mut *together).await.unwrap();
+    sqlx::query("UPDATE approvals SET state = 'granted', body = $1 WHERE id = 1").bind(state).execute(&mut *together).await.unwrap();
+    sqlx::query("UPDATE incidents SET poke = poke + 1, wake_at = 0 WHERE id = 1").execute(&mut *together).await.unwrap();
+    together.commit().await.unwrap();
     pool.close().await;
+}
+
+async fn handed_over(server: &Serving, void: &str) {
     server.until_incident("INC-1", "goes to a human", |incident| incident["state"] == "escalated").await;
     let incident = server.incident("INC-1");
-    let void = "APR-1 void: granted, but the signature is by a key that the configuration does not list for ana (approvers: ssh_keys)";
     let lines: Vec<&str> = incident["transcript"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
     assert!(lines.contains(&void) && !scaled(&incident), "{lines:#?}");
 }

@@ -154,6 +154,19 @@ async fn a_target_that_changed_since_it_was_shown_makes_the_approval_void() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_up_is_decided_on_by_how_full_the_disks_are() {
+    let mut app = Setup::default().with("mode", json!("review")).start().await;
+    app.alertmanager(&tales::disk_low()).await;
+    app.until(1, &["awaiting_approval"]).await;
+    let seen = approval(&mut app).await["request"]["seen"].clone();
+    let disks = seen["disks"].as_array().unwrap();
+    assert!(disks.iter().any(|disk| disk["host"] == "app-server-01" && disk["used_percent"].as_u64().is_some()), "{seen}");
+    assert_eq!(seen["services"], json!([]));
+    app.click("approve", ANA).await;
+    app.until_line(1, "ok: removed 0 files").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_cannot_be_read_is_put_to_nobody_and_paged() {
     let plan = vec![Reply::call("restart_service", json!({ "service": "api-gateway", "reason": "it hangs" }))];
     let nowhere = json!({ "reach": { "docker": { "container": "gateway", "socket": "/nonexistent/docker.sock" } } });

@@ -1,9 +1,11 @@
 //! The server is killed, and another one started on its folder: just before and just after each single write to the ledger.
 //! Nothing is lost, and nothing is done twice.
 
-use super::{Setup, TestApp, level_three, tales};
+use super::{ANA, Setup, TestApp, approvals, level_three, tales};
 use insta::assert_snapshot;
+use paramedic::domain::Decision;
 use paramedic::store::FreezePoint::{self, After, Before};
+use serde_json::{Value, json};
 
 /// How a tale may end: as if nothing had happened, or, where an action was in doubt, with a human who was told why.
 fn check(transcript: &str, end: &str, undisturbed: &str) {
@@ -67,6 +69,28 @@ async fn scaled(app: &mut TestApp) -> String {
     let transcript = app.transcript(1).await;
     no_more_than_decided(app, &transcript, "started scale_service");
     end
+}
+
+async fn scaled_by_two(app: &mut TestApp) -> String {
+    app.alertmanager(&tales::gateway_slow()).await;
+    app.until(1, &["awaiting_approval"]).await;
+    app.click("approve", ANA).await;
+    // A number that a crash left unused is not given out again.
+    let number = |line: String| line.strip_suffix(" approved by ana via slack, 1 more to come")?.strip_prefix("APR-")?.parse().ok();
+    let first_vote = |incident: &Value| super::app::lines(incident).into_iter().find_map(number);
+    let approval = app.wait_for(1, "the first of two approvals", first_vote).await;
+    app.decide_cli(approval, Decision::Grant, "ben.l").await.unwrap();
+    app.until(1, &["verifying", "escalated"]).await;
+    app.alertmanager(&tales::gateway_slow().resolved()).await;
+    let end = app.until(1, &["resolved", "closed"]).await;
+    let transcript = app.transcript(1).await;
+    no_more_than_decided(app, &transcript, "started scale_service");
+    assert_eq!(transcript.matches(" granted by ana via slack and ben via cli").count(), 1, "{transcript}");
+    end
+}
+
+fn two_people() -> Setup {
+    Setup::default().with("approvals", json!({ "quorum": 2 })).with("approvers", approvals::people())
 }
 
 async fn denied(app: &mut TestApp) -> String {
@@ -186,6 +210,11 @@ async fn an_approval_survives_a_death_before_each_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_survives_a_death_after_each_write() {
     at_each_write(After, "resolved", Setup::default, scaled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_of_two_people_survives_a_death_before_each_write() {
+    at_each_write(Before, "resolved", two_people, scaled_by_two).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
