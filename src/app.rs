@@ -110,7 +110,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         targets: config.targets,
         runbooks: config.runbooks,
         model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
-        checker: SafetyChecker::new(config.limits),
+        checker: SafetyChecker::new(config.limits, config.policies).with_hours(config.hours).with_thresholds(config.risk),
         bench,
         notifier,
         settings: config.settings,

@@ -59,7 +59,7 @@ enum Command {
 /// The configuration a command works with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Files {
-    /// services.yaml, classifier.yaml and runbooks/ lie beside it.
+    /// services.yaml, classifier.yaml, runbooks/ and policies/ lie beside it.
     #[arg(long, env = "PARAMEDIC_CONFIG", default_value = "config/paramedic.yaml")]
     config: PathBuf,
     #[command(flatten)]

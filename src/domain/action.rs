@@ -105,6 +105,13 @@ impl Action {
 #[serde(transparent)]
 pub struct Digest(pub String);
 
+impl Digest {
+    /// The first twelve digits, for humans to compare.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
 /// What a tool brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
