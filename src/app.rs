@@ -102,7 +102,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         clock: clock.clone(),
     };
     Ok(Parts {
-        own: own_ground(&store, &config.folder, &config.run_dir),
+        own: own_ground(store.path(), &config.folder, &config.run_dir),
         store,
         clock,
         inventory,
@@ -128,8 +128,8 @@ fn ssh_dir(run_dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The ledger's folder, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
-fn own_ground(store: &Store, config: &Path, run_dir: &Path) -> OwnGround {
-    let ledger = store.path().parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+pub fn own_ground(store: &Path, config: &Path, run_dir: &Path) -> OwnGround {
+    let ledger = store.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let binary = std::env::current_exe().ok();
     let all = [Some(ledger), Some(config.to_owned()), Some(run_dir.to_owned()), binary];
     let paths: Vec<PathBuf> = all.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();

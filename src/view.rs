@@ -1,6 +1,6 @@
 //! How an incident is shown, the same to the API and to the command line. Built from the ledger at each call; nothing is kept.
 
-use crate::domain::{Alert, Incident, IncidentId, Recorded, State, Step, StepEnd, Time, Verdict};
+use crate::domain::{Alert, Impact, Incident, IncidentId, Recorded, Risk, State, Step, StepEnd, Time, Verdict};
 use crate::store::{Listed, NoticeRow, Store, StoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,6 +35,10 @@ pub struct ActionView {
     pub verdict: Verdict,
     /// Of the layers that gave this verdict.
     pub reasons: Vec<String>,
+    /// How risky it was taken to be, what it would probably mean, and which policies decided; where policies were asked.
+    pub risk: Option<Risk>,
+    pub impact: Option<Impact>,
+    pub policies: Vec<String>,
     /// succeeded, failed, denied, refused, expired, void, asked, started, in_doubt.
     pub outcome: &'static str,
     pub said: String,
@@ -107,11 +111,15 @@ fn outcome(incident: &Incident) -> Option<String> {
 fn action(step: &Step) -> ActionView {
     let verdict = step.opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
     let (outcome, said, output) = end(&step.end);
+    let grounds = step.opinions.iter().find_map(|opinion| opinion.grounds.as_deref());
     ActionView {
         tool: step.proposal.tool.clone(),
         arguments: step.action.as_ref().map_or_else(|| step.proposal.arguments.clone(), |action| action.arguments.clone()),
         verdict,
         reasons: step.opinions.iter().filter(|opinion| opinion.verdict == verdict).map(|opinion| opinion.reason.clone()).collect(),
+        risk: grounds.map(|grounds| grounds.facts.risk.clone()),
+        impact: grounds.map(|grounds| grounds.facts.impact.clone()),
+        policies: grounds.map_or(Vec::new(), |grounds| grounds.decided_by.clone()),
         outcome,
         said,
         output,

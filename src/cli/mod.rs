@@ -5,8 +5,10 @@ mod check;
 mod classify;
 mod decide;
 mod demo;
+mod explain;
 mod hand;
 mod incidents;
+mod policy;
 mod serve;
 mod stage;
 mod table;
@@ -45,6 +47,10 @@ enum Command {
     Deny(decide::DecideArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
+    /// What the SafetyChecker would say to an action, layer by layer, and which policy decides.
+    Explain(explain::ExplainArgs),
+    /// Check the policies, or judge stored actions again by edited ones.
+    Policy(policy::PolicyArgs),
     /// Tell the main job's story on this machine, with child processes as services. Needs nothing, changes nothing.
     Demo(demo::DemoArgs),
     /// Run scenarios and compare what was done with what was expected.
@@ -117,6 +123,8 @@ impl Cli {
             Command::Approve(args) => decide::run(args, crate::domain::Decision::Grant).await,
             Command::Deny(args) => decide::run(args, crate::domain::Decision::Deny).await,
             Command::Classify(args) => classify::run(&args),
+            Command::Explain(args) => explain::run(args).await,
+            Command::Policy(args) => policy::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Chaos(args) => chaos::run(args).await,
             Command::Hand(args) => return hand::run(args).await,

@@ -123,10 +123,12 @@ pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), V
     }
 }
 
-/// The policies alone: all that judging stored actions again needs.
-pub fn load_policies(folder: &Path) -> Result<Policies, Vec<Complaint>> {
-    let mut complaints = Vec::new();
-    policies::read(&folder.join("policies"), None, &mut complaints).filter(|_| complaints.is_empty()).ok_or(complaints)
+/// The policies alone, and the inventory where there is one: a mistake elsewhere keeps nobody from trying an edit.
+pub fn load_policies(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Policies, Vec<Complaint>> {
+    let (mut complaints, services) = (Vec::new(), folder.join("services.yaml"));
+    let inventory = if services.exists() { read_services(&services, environment, &mut complaints) } else { None };
+    let inventory = inventory.as_ref().map(|(inventory, _)| inventory);
+    policies::read(&folder.join("policies"), inventory, &mut complaints).filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
 /// Any other YAML file with the same care: every error at once, with its line.

@@ -4,6 +4,7 @@
 
 mod decide;
 mod error;
+pub mod facts;
 mod gate;
 mod moves;
 mod raise;

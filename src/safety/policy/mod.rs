@@ -78,6 +78,11 @@ impl Policies {
         self.written.len()
     }
 
+    /// By id.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Written)> {
+        self.written.iter().map(|(id, written)| (id.as_str(), written))
+    }
+
     pub fn written(&self, id: &str) -> Option<&Written> {
         self.written.get(id)
     }

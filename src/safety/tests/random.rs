@@ -134,7 +134,7 @@ fn edited(edit: usize) -> Arc<Policies> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_changed_but_within_every_bound(action in an_action(), facts in facts(), approve in any::<bool>(), edit in 0_usize..3) {
@@ -173,7 +173,7 @@ fn the_random_facts_reach_every_verdict_for_changes() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeMap::new();
-    for _ in 0..4_000 {
+    for _ in 0..1_500 {
         let action = an_action().new_tree(&mut runner).unwrap().current();
         let facts = facts().new_tree(&mut runner).unwrap().current();
         if action.effect.changes_something() {

@@ -35,6 +35,7 @@ pub struct Setup {
     model: Option<Vec<Reply>>,
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
+    policy: Option<&'static str>,
     without_runbooks: bool,
     socket_mode: bool,
     freeze: Option<(i64, FreezePoint)>,
@@ -57,6 +58,12 @@ impl Setup {
     /// Keys of one service of the inventory.
     pub fn service(mut self, name: &'static str, keys: Value) -> Self {
         self.services.push((name, keys));
+        self
+    }
+
+    /// A policy file of the operator's own, beside the shipped ones.
+    pub fn policy(mut self, text: &'static str) -> Self {
+        self.policy = Some(text);
         self
     }
 
@@ -119,6 +126,9 @@ impl Setup {
         }
         place.write_config("paramedic.yaml", &main);
         place.write_config("services.yaml", &inventory);
+        if let Some(text) = self.policy {
+            std::fs::write(place.path("config/policies/own.cedar"), text).unwrap();
+        }
         if self.without_runbooks {
             place.forget_runbooks();
         }

@@ -12,6 +12,7 @@ mod level_one;
 mod level_three;
 mod level_two;
 mod planners;
+mod policies;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};
