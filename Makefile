@@ -7,12 +7,13 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # sshd, dockerd and debootstrap live in the sbin folders, which Debian leaves out of an ordinary user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test setup lint chaos chaos-scenarios chaos-clean image clean toolchain
+.PHONY: help demo test setup lint bench chaos chaos-scenarios chaos-clean image clean toolchain
 
 help:
 	@echo 'make demo             build and show the main job; installs nothing, needs no input'
 	@echo 'make test             install what the tests need (Debian packages), then run them all'
 	@echo 'make lint             formatting, clippy with warnings as errors'
+	@echo 'make bench            print how fast it is'
 	@echo 'make chaos            kill a unit on a host with a real systemd and watch it come back (root)'
 	@echo 'make chaos-scenarios  run chaos/scenarios/*.yaml'
 	@echo 'make image            docker build -t paramedic .'
@@ -36,6 +37,9 @@ test: setup toolchain
 lint: toolchain
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+
+bench: toolchain
+	$(CARGO) bench --locked
 
 chaos: setup toolchain
 	$(CARGO) build --locked --profile $(PROFILE)

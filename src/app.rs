@@ -9,7 +9,7 @@ use crate::engine::{Engine, Parts};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
-use crate::safety::{ConsentRules, Limits, OwnGround, SafetyChecker};
+use crate::safety::{ConsentRules, Limits, OwnGround, Policies, SafetyChecker};
 use crate::store::{Freeze, Store};
 use crate::tools::Bench;
 use anyhow::{Context as _, anyhow};
@@ -104,7 +104,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         clock: clock.clone(),
     };
     Ok(Parts {
-        own: own_ground(&store, &config.folder, &config.run_dir),
+        own: own_ground(store.path(), &config.folder, &config.run_dir),
         store,
         clock,
         inventory,
@@ -112,8 +112,8 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         targets: config.targets,
         runbooks: config.runbooks,
         model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
-        policy_version: policy_version(&config.limits, &config.consent)?,
-        checker: SafetyChecker::new(config.limits),
+        policy_version: policy_version(&config.limits, &config.consent, &config.policies)?,
+        checker: SafetyChecker::new(config.limits, config.policies).with_hours(config.hours).with_thresholds(config.risk),
         approvers: config.approvers,
         consent: config.consent,
         bench,
@@ -122,9 +122,9 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
     })
 }
 
-/// What an approval is bound to besides its action: SHA-256 over the bounds and the rules of consent that are in force.
-fn policy_version(limits: &Limits, consent: &ConsentRules) -> anyhow::Result<String> {
-    let rules = serde_json_canonicalizer::to_vec(&(limits, consent)).context("spell out the limits")?;
+/// What an approval is bound to besides its action: SHA-256 over the policies, the bounds and the rules of consent that are in force.
+fn policy_version(limits: &Limits, consent: &ConsentRules, policies: &Policies) -> anyhow::Result<String> {
+    let rules = serde_json_canonicalizer::to_vec(&(limits, consent, policies.version())).context("spell out the limits")?;
     Ok(hex::encode(Sha256::digest(rules)))
 }
 
@@ -139,8 +139,8 @@ fn ssh_dir(run_dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The ledger's folder, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
-fn own_ground(store: &Store, config: &Path, run_dir: &Path) -> OwnGround {
-    let ledger = store.path().parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+pub fn own_ground(store: &Path, config: &Path, run_dir: &Path) -> OwnGround {
+    let ledger = store.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let binary = std::env::current_exe().ok();
     let all = [Some(ledger), Some(config.to_owned()), Some(run_dir.to_owned()), binary];
     let paths: Vec<PathBuf> = all.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();

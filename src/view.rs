@@ -4,7 +4,7 @@ mod approval;
 
 pub use approval::{approvals, show as approval};
 
-use crate::domain::{Alert, Incident, IncidentId, Recorded, State, Step, StepEnd, Time, Verdict};
+use crate::domain::{Alert, Impact, Incident, IncidentId, Recorded, Risk, State, Step, StepEnd, Time, Verdict};
 use crate::store::{Listed, NoticeRow, Store, StoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,6 +39,10 @@ pub struct ActionView {
     pub verdict: Verdict,
     /// Of the layers that gave this verdict.
     pub reasons: Vec<String>,
+    /// How risky it was taken to be, what it would probably mean, and which policies decided; where policies were asked.
+    pub risk: Option<Risk>,
+    pub impact: Option<Impact>,
+    pub policies: Vec<String>,
     /// succeeded, failed, denied, refused, expired, void, unavailable, asked, started, in_doubt.
     pub outcome: &'static str,
     pub said: String,
@@ -111,11 +115,15 @@ fn outcome(incident: &Incident) -> Option<String> {
 fn action(step: &Step) -> ActionView {
     let verdict = step.opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
     let (outcome, said, output) = end(&step.end);
+    let grounds = step.opinions.iter().find_map(|opinion| opinion.grounds.as_deref());
     ActionView {
         tool: step.proposal.tool.clone(),
         arguments: step.action.as_ref().map_or_else(|| step.proposal.arguments.clone(), |action| action.arguments.clone()),
         verdict,
         reasons: step.opinions.iter().filter(|opinion| opinion.verdict == verdict).map(|opinion| opinion.reason.clone()).collect(),
+        risk: grounds.map(|grounds| grounds.facts.risk.clone()),
+        impact: grounds.map(|grounds| grounds.facts.impact.clone()),
+        policies: grounds.map_or(Vec::new(), |grounds| grounds.decided_by.clone()),
         outcome,
         said,
         output,

@@ -53,6 +53,7 @@ class Unit:
             (place / "known_hosts").write_text(f"{target.inner_address()} {kind} {key}\n")
             shutil.copy(CONFIG / "classifier.yaml", place)
             shutil.copytree(CONFIG / "runbooks", place / "runbooks")
+            shutil.copytree(CONFIG / "policies", place / "policies")
             self.host.put(place, "/etc/paramedic")
         self.host.put(keys.identity, "/etc/paramedic/id_ed25519", mode=0o640)
         self.host.put(DEPLOY / "paramedic.service", f"/etc/systemd/system/{UNIT}")

@@ -41,6 +41,7 @@ class Watch:
             (self.config / source.name).write_text(text)
         shutil.copy(CONFIG / "classifier.yaml", self.config)
         shutil.copytree(CONFIG / "runbooks", self.config / "runbooks")
+        shutil.copytree(CONFIG / "policies", self.config / "policies")
 
     def start_monitoring(self):
         self.start("prometheus", [

@@ -19,5 +19,7 @@ pub fn run(files: &Files) -> anyhow::Result<ExitCode> {
     println!("{}: ok", files.config.display());
     println!("  listens on {}, mode {}, {planners}", config.listen, config.settings.mode);
     println!("  {} rules, {} runbooks, {services} services on {hosts} hosts", config.rules.count(), config.runbooks.len());
+    let policies = &config.policies;
+    println!("  {} policies, version {}", policies.count(), policies.version().short());
     Ok(ExitCode::SUCCESS)
 }

@@ -3,8 +3,8 @@
 
 use super::{Files, approvals, sign, table};
 use crate::domain::{Approval, ApprovalId, ApprovalState, Clock as _, Decision, SystemClock, Via};
-use crate::engine::{Ballot, vote};
-use crate::safety::Approvers;
+use crate::engine::{Ballot, Electorate, vote};
+use crate::safety::{Approvers, Policies};
 use crate::store::{DecideError, Store};
 use anyhow::Context as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -39,6 +39,7 @@ struct Wanted {
     decision: Decision,
     digest: Option<String>,
     approvers: Approvers,
+    policies: Policies,
 }
 
 pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
@@ -65,7 +66,8 @@ async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> an
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
-    let (url, approvers) = match args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?))) {
+    let (url, approvers, policies) = match args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?, args.files.policies()?)))
+    {
         Ok(read) => read,
         Err(code) => return Ok(code),
     };
@@ -74,7 +76,7 @@ async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> an
         println!("{}", approvals::list(&store.open_approvals().await?, false));
         return Ok(ExitCode::SUCCESS);
     };
-    decide(&store, id, Wanted { decision, digest: args.digest, approvers }, signature).await
+    decide(&store, id, Wanted { decision, digest: args.digest, approvers, policies }, signature).await
 }
 
 async fn decide(store: &Store, id: ApprovalId, wanted: Wanted, signature: Signing<'_>) -> anyhow::Result<ExitCode> {
@@ -90,7 +92,8 @@ async fn decide(store: &Store, id: ApprovalId, wanted: Wanted, signature: Signin
         shown.get_or_insert_with(|| approval.digest().0.clone());
     }
     let ballot = Ballot { who: login_name(), via: Via::Cli, decision: wanted.decision, shown, signature: signed };
-    match vote(store, &wanted.approvers, id, ballot, SystemClock.now()).await {
+    let electorate = Electorate { approvers: &wanted.approvers, policies: &wanted.policies };
+    match vote(store, electorate, id, ballot, SystemClock.now()).await {
         Ok(approval) => {
             let word = match approval.state {
                 ApprovalState::Asked => format!("approved, {} more must", approval.missing()),

@@ -2,7 +2,7 @@
 //! beside a running server.
 
 use super::{Files, table};
-use crate::domain::{IncidentId, State};
+use crate::domain::{Agent, Grounds, IncidentId, State};
 use crate::store::Store;
 use crate::view::{self, IncidentView};
 use anyhow::anyhow;
@@ -90,12 +90,20 @@ pub fn story(incident: &IncidentView) -> String {
     let mut lines = vec![format!("{} {} ({}), level {}, {state}", incident.id, table::plain(&incident.alertname), place, incident.level)];
     for line in &incident.transcript {
         lines.push(format!("  {} {:>3}  {}", line.recorded.at.format("%H:%M:%S%.3f"), line.recorded.seq, line.text));
+        lines.extend(line.recorded.entry.grounds().filter(|grounds| grounds.facts.agent == Agent::Remediator).map(weighed));
     }
     for notice in &incident.notices {
         let error = notice.error.as_deref().map_or(String::new(), |error| format!(" ({})", table::plain(error)));
         lines.push(format!("  told {:<9} {:<11} {}{error}", notice.channel, notice.kind, notice.state));
     }
     lines.join("\n")
+}
+
+/// How a change was weighed, below its line.
+fn weighed(grounds: &Grounds) -> String {
+    let by = if grounds.decided_by.is_empty() { "no policy".to_owned() } else { grounds.decided_by.join(", ") };
+    let (risk, impact) = (&grounds.facts.risk, &grounds.facts.impact);
+    format!("{:20}risk {risk}; by {by}; estimated impact: {}", "", table::plain(&impact.to_string()))
 }
 
 async fn unreadable(store: &Store, args: &IncidentsArgs) -> anyhow::Result<String> {

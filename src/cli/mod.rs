@@ -6,18 +6,20 @@ mod check;
 mod classify;
 mod decide;
 mod demo;
+mod explain;
 mod hand;
 mod incidents;
+mod policy;
 mod serve;
 mod sign;
 mod stage;
 mod table;
 
-use crate::config::{self, Config, Overrides};
-use crate::safety::Approvers;
+use crate::config::{self, Complaint, Config, Overrides};
+use crate::safety::{Approvers, Policies};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// sysexits.h: the words on the command line or in a configuration are wrong.
@@ -50,6 +52,10 @@ enum Command {
     Deny(decide::DecideArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
+    /// What the SafetyChecker would say to an action, layer by layer, and which policy decides.
+    Explain(explain::ExplainArgs),
+    /// Check the policies, or judge stored actions again by edited ones.
+    Policy(policy::PolicyArgs),
     /// Tell the main job's story on this machine, with child processes as services. Needs nothing, changes nothing.
     Demo(demo::DemoArgs),
     /// Run scenarios and compare what was done with what was expected.
@@ -64,7 +70,7 @@ enum Command {
 /// The configuration a command works with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Files {
-    /// services.yaml, classifier.yaml and runbooks/ lie beside it.
+    /// services.yaml, classifier.yaml, runbooks/ and policies/ lie beside it.
     #[arg(long, env = "PARAMEDIC_CONFIG", default_value = "config/paramedic.yaml")]
     config: PathBuf,
     #[command(flatten)]
@@ -83,6 +89,20 @@ impl Files {
     /// Who may decide, without anything that only the server may read.
     fn approvers(&self) -> Result<Approvers, ExitCode> {
         config::approvers(&self.config, &|name| std::env::var(name).ok()).map_err(|complaints| {
+            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+            ExitCode::from(EX_USAGE)
+        })
+    }
+
+    /// The policies beside the main file; those that are shipped where there is no such folder. The server asks its own again.
+    fn policies(&self) -> Result<Policies, ExitCode> {
+        let folder = self.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let read = match folder.join("policies").exists() {
+            true => config::load_policies(folder, &|name| std::env::var(name).ok()),
+            false => config::shipped_policies()
+                .map_err(|problems| problems.into_iter().map(|p| Complaint::of_file(Path::new(&p.file), p.message)).collect()),
+        };
+        read.map_err(|complaints| {
             complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
             ExitCode::from(EX_USAGE)
         })
@@ -131,6 +151,8 @@ impl Cli {
             Command::Approve(args) => decide::approve(args).await,
             Command::Deny(args) => decide::deny(args).await,
             Command::Classify(args) => classify::run(&args),
+            Command::Explain(args) => explain::run(args).await,
+            Command::Policy(args) => policy::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Chaos(args) => chaos::run(args).await,
             Command::Hand(args) => return hand::run(args).await,

@@ -193,7 +193,7 @@ impl Document {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+pub fn read_text(path: &Path) -> Result<String, String> {
     let size = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?.len();
     if size > LIMIT {
         return Err(format!("{size} bytes are no configuration: expected at most {LIMIT}"));

@@ -7,9 +7,10 @@ use std::path::Path;
 #[folder = "config/"]
 pub struct Embedded;
 
-/// Writes the shipped classifier and runbooks into a folder.
+/// Writes the shipped classifier, runbooks and policies into a folder.
 pub fn unpack(folder: &Path) -> std::io::Result<()> {
-    for name in Embedded::iter().filter(|name| name.as_ref() == "classifier.yaml" || name.starts_with("runbooks/")) {
+    let wanted = |name: &str| name == "classifier.yaml" || name.starts_with("runbooks/") || name.starts_with("policies/");
+    for name in Embedded::iter().filter(|name| wanted(name)) {
         let path = folder.join(name.as_ref());
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;

@@ -8,7 +8,7 @@ use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
-use crate::safety::Limits;
+use crate::safety::{Hours, Limits, Thresholds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -74,6 +74,11 @@ pub struct MainFile {
     pub approvers: Vec<ApproverKeys>,
     #[serde(default)]
     pub limits: Limits,
+    /// Working hours; without them every hour is off-hours.
+    #[serde(default)]
+    pub hours: Option<Hours>,
+    #[serde(default)]
+    pub risk: Thresholds,
     #[serde(default)]
     pub llm: Option<LlmSettings>,
     #[serde(default)]
@@ -199,6 +204,12 @@ pub fn read(
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
         complain(&format!("limits.{name}"), format!("bounds may be tightened, never loosened: expected at most {most}"));
+    }
+    for (name, message) in file.risk.problems() {
+        complain(&format!("risk.{name}"), message);
+    }
+    if file.hours.as_ref().is_some_and(|hours| hours.from == hours.to || hours.days.is_empty()) {
+        complain("hours", "expected a day at least, and `from` and `to` to differ".into());
     }
     if file.llm.as_ref().is_some_and(|llm| !(1..=200).contains(&llm.timeout_seconds)) {
         complain("llm.timeout_seconds", "expected 1 to 200".into());

@@ -1,17 +1,19 @@
 //! Floor 7, wiring: the configuration. Reads `paramedic.yaml` and what lies beside it (`services.yaml`, `classifier.yaml`,
-//! `runbooks/`), applies flags and environment, and reports everything that is wrong at once. A configuration that is wrong
+//! `runbooks/`, `policies/`), applies flags and environment, and reports everything that is wrong at once. A configuration that is wrong
 //! anywhere starts nothing.
 
 mod approvers;
 mod document;
 mod embedded;
 mod file;
+mod policies;
 mod secrets;
 mod tree;
 
 pub use document::Complaint;
 pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
+pub use policies::{GROUPS, shipped as shipped_policies};
 
 use crate::classifier::{Rules, RulesFile, Targets};
 use crate::clients::llm::LlmSettings;
@@ -19,13 +21,14 @@ use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
-use crate::safety::{Approvers, ConsentRules, Limits};
+use crate::safety::{Approvers, ConsentRules, Hours, Limits, Policies, Thresholds};
 use crate::tools;
 use document::Document;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Everything `serve` needs, checked.
 #[derive(Debug)]
@@ -40,6 +43,9 @@ pub struct Config {
     pub approvers: Approvers,
     /// Approvers' own tokens for the API, by their names.
     pub approver_tokens: Vec<(String, SecretString)>,
+    pub hours: Option<Hours>,
+    pub risk: Thresholds,
+    pub policies: Arc<Policies>,
     pub llm: Option<LlmSettings>,
     pub slack: Option<SlackSettings>,
     pub pagerduty: Option<PagerDutySettings>,
@@ -65,10 +71,13 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
-        let (Some(mut main), Some(rules), Some((inventory, targets)), true) = (main, rules, services, complaints.is_empty()) else {
+        let written = folder.join("policies");
+        let policies = policies::read(&written, services.as_ref().map(|(inventory, _)| inventory), &mut complaints);
+        let parts = (main, rules, services, policies, complaints.is_empty());
+        let (Some(mut main), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
             return Err(complaints);
         };
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = policies::schema_warning(&written).into_iter().collect();
         let listen = loopback_without_token(main.server.listen, main.server.webhook_token.is_some(), &mut warnings);
         if inventory.services().next().is_none() {
             warnings.push("the inventory lists no service: nothing will be acted upon".into());
@@ -100,6 +109,9 @@ impl Config {
             approvers,
             approver_tokens,
             limits: main.limits,
+            hours: main.hours,
+            risk: main.risk,
+            policies: Arc::new(policies),
             llm: main.llm,
             slack: main.slack,
             pagerduty: main.pagerduty,
@@ -125,6 +137,14 @@ pub fn load_rules(folder: &Path) -> Result<(Rules, BTreeMap<String, Runbook>), V
         (Some(rules), true) => Ok((rules, runbooks)),
         _ => Err(complaints),
     }
+}
+
+/// The policies alone, and the inventory where there is one: a mistake elsewhere keeps nobody from trying an edit.
+pub fn load_policies(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Policies, Vec<Complaint>> {
+    let (mut complaints, services) = (Vec::new(), folder.join("services.yaml"));
+    let inventory = if services.exists() { read_services(&services, environment, &mut complaints) } else { None };
+    let inventory = inventory.as_ref().map(|(inventory, _)| inventory);
+    policies::read(&folder.join("policies"), inventory, &mut complaints).filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
 /// Any other YAML file with the same care: every error at once, with its line.

@@ -4,6 +4,7 @@ use super::Fingerprint;
 use super::action::{Action, Outcome, Proposal, Target};
 use super::alert::Alert;
 use super::approval::{Principal, Vote};
+use super::facts::Grounds;
 use super::ids::{ApprovalId, Seq};
 use super::level::{Level, Mode};
 use super::time::Time;
@@ -172,6 +173,21 @@ pub enum Entry {
     Closed {
         outcome: String,
     },
+}
+
+impl Entry {
+    /// What the SafetyChecker said to the action that this is about.
+    pub fn opinions(&self) -> &[Opinion] {
+        match self {
+            Self::Denied { opinions, .. } | Self::Asked { opinions, .. } | Self::Started { opinions, .. } => opinions,
+            _ => &[],
+        }
+    }
+
+    /// What that was judged by; nothing where no policy was asked.
+    pub fn grounds(&self) -> Option<&Grounds> {
+        self.opinions().iter().find_map(|opinion| opinion.grounds.as_deref())
+    }
 }
 
 /// An entry with its place and time.

@@ -97,6 +97,12 @@ pub struct Host {
     /// Folders below which `clean_disk_space` may remove old files.
     #[serde(default)]
     pub log_roots: Vec<PathBuf>,
+    #[serde(default)]
+    pub environment: String,
+    #[serde(default)]
+    pub owner: String,
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// How a service is reached.

@@ -1,5 +1,6 @@
 //! What the SafetyChecker says: allow < confirm < deny, with the reason and the layer that gave it.
 
+use super::facts::Grounds;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -9,6 +10,21 @@ pub enum Verdict {
     Allow,
     Confirm,
     Deny,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Floor => "floor",
+            Self::Boundary => "boundary",
+            Self::Level => "level",
+            Self::Scope => "scope",
+            Self::Policy => "policy",
+            Self::Budget => "budget",
+            Self::Risk => "risk",
+            Self::Arguments => "arguments",
+        })
+    }
 }
 
 impl fmt::Display for Verdict {
@@ -21,20 +37,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The layers of the design, in their order. Layers 4 and 6 to 9 (policy, commands, risk, trust, freezes) are not built yet.
+/// The layers of the design, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
     /// 1: compiled in, never configurable.
     Floor,
-    /// The default verdict a tool has by itself: the boundary table.
+    /// Is the tool known, and does it do what its name says?
     Boundary,
     /// 2: level and mode.
     Level,
     /// 3: is the target in the inventory, and is it this incident's business?
     Scope,
+    /// 4: the policies in `config/policies`.
+    Policy,
     /// 5: restarts, scale, hosts, actions, the brake.
     Budget,
+    /// 7: the risk score against its thresholds.
+    Risk,
     /// The arguments do not fit the tool.
     Arguments,
 }
@@ -48,14 +68,17 @@ pub struct Opinion {
     /// Asking for something on the floor: recorded as an attempt that somebody should look at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
+    /// The policies' opinion carries the facts that the action was judged by, so that it can be judged again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds: Option<Box<Grounds>>,
 }
 
 impl Opinion {
     pub fn new(layer: Layer, verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { layer, verdict, reason: reason.into(), critical: false }
+        Self { layer, verdict, reason: reason.into(), critical: false, grounds: None }
     }
 
     pub fn critical(layer: Layer, reason: impl Into<String>) -> Self {
-        Self { layer, verdict: Verdict::Deny, reason: reason.into(), critical: true }
+        Self { layer, verdict: Verdict::Deny, reason: reason.into(), critical: true, grounds: None }
     }
 }

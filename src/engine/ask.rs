@@ -2,13 +2,13 @@
 
 use super::Engine;
 use super::error::EngineError;
-use super::gate::planner_of;
+use super::gate::{planner_of, told_to_humans};
 use crate::clients::fleet::{Disk, Resources, ServiceStatus};
 use crate::domain::{
     Action, Approval, ApprovalId, Effect, Entry, HostName, Incident, Opinion, Proposal, Request, Sealed, Seen, SeenDisk, SeenService,
-    ServiceName, Time, Verdict,
+    ServiceName, Time,
 };
-use crate::safety::consent;
+use crate::safety::{Consent, needed};
 use crate::store::{Claim, Commit, Wake};
 use serde_json::json;
 use ssh_key::rand_core::{OsRng, RngCore as _};
@@ -26,8 +26,12 @@ impl Engine {
         opinions: Vec<Opinion>,
     ) -> Result<Wake, EngineError> {
         let id = self.parts.store.next_approval().await?;
+        let parts = &self.parts;
+        let needed = needed(&action, &opinions, &parts.consent, parts.checker.policies());
         let seen = self.look(incident, &action).await;
-        let request = self.request(id, incident, &action, &opinions, seen.as_ref().cloned().unwrap_or_default())?;
+        // Without an end of what it takes, as strict as there is: nobody will be asked.
+        let consent = needed.as_ref().copied().unwrap_or(Consent { quorum: u32::MAX, signature: true });
+        let request = self.request(id, incident, &action, &opinions, (seen.as_ref().cloned().unwrap_or_default(), consent))?;
         let decide_by = request.decide_by;
         let entry = Entry::Asked {
             approval: id,
@@ -39,7 +43,7 @@ impl Engine {
             request: Some(request.text().to_owned()),
         };
         let approval = Approval::asked(request);
-        let unseen = match seen {
+        let unseen = match needed.and(seen) {
             Ok(_) => {
                 self.commit(claim, incident, Commit { entries: vec![entry], asked: Some(approval), ..Commit::default() }).await?;
                 metrics::counter!("paramedic_approvals_total", "state" => "asked").increment(1);
@@ -64,10 +68,9 @@ impl Engine {
         incident: &Incident,
         action: &Action,
         opinions: &[Opinion],
-        seen: Seen,
+        (seen, consent): (Seen, Consent),
     ) -> Result<Sealed, EngineError> {
         let settings = &self.parts.settings;
-        let consent = consent(action, &self.parts.consent);
         let asked_at = whole_millis(self.now());
         let decide_by = asked_at + settings.approval_expires;
         let request = Request {
@@ -79,7 +82,7 @@ impl Engine {
             target: action.target.clone(),
             arguments: action.arguments.clone(),
             effect: action.effect.clone(),
-            reasons: opinions.iter().filter(|o| o.verdict == Verdict::Confirm).map(|o| o.reason.clone()).collect(),
+            reasons: told_to_humans(opinions),
             words: action.reason.clone(),
             seen,
             policy_version: self.parts.policy_version.clone(),

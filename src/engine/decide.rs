@@ -3,7 +3,7 @@
 use super::Engine;
 use super::error::EngineError;
 use crate::domain::{Approval, ApprovalState, Decision, Entry, Incident, Opinion, Outcome, Pending, Principal, Proposal, Verdict, Vote};
-use crate::safety::{Ruling, consent, consented};
+use crate::safety::{Ruling, consent, consented, released};
 use crate::store::{Claim, Commit, Wake};
 use crate::tools;
 use serde_json::json;
@@ -140,6 +140,11 @@ impl Engine {
         consented(approval, &self.parts.approvers)
     }
 
+    fn released(&self, approval: &Approval, opinions: &[Opinion]) -> Result<(), String> {
+        let parts = &self.parts;
+        released(approval, opinions, &parts.consent, &parts.approvers, parts.checker.policies())
+    }
+
     /// A granted action is judged again with the facts of now: what changed since it was asked may deny it.
     async fn act_approved(
         &self,
@@ -152,7 +157,10 @@ impl Engine {
             return self.void(claim, incident, approval, "granted, but the tool is not there any more").await;
         };
         match self.judge(incident, approval.request.action(), Some(&approval)).await {
-            Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
+            Ruling::Allowed(permit, opinions) => match self.released(&approval, &opinions) {
+                Ok(()) => self.act(claim, incident, tool, proposal, (permit, opinions), Some(approval)).await,
+                Err(why) => self.void(claim, incident, approval, &format!("granted, but {why}")).await,
+            },
             Ruling::Confirm(_, opinions) | Ruling::Denied(_, opinions) => self.void(claim, incident, approval, &no_longer(opinions)).await,
         }
     }
@@ -166,6 +174,9 @@ impl Engine {
     ) -> Result<Wake, EngineError> {
         match self.judge(incident, approval.request.action(), Some(&approval)).await {
             Ruling::Allowed(permit, opinions) => {
+                if let Err(why) = self.released(&approval, &opinions) {
+                    return self.void(claim, incident, approval, &format!("granted, but {why}")).await;
+                }
                 let action = permit.action().clone();
                 let planner = super::gate::planner_of(incident);
                 let verdict = Verdict::Confirm;

@@ -1,13 +1,10 @@
 //! The gate: the only caller of a tool's `run`. Judge with today's facts, append `started`, act, append `finished`.
 
-use super::Engine;
 use super::error::EngineError;
-use super::raise::{STORM_KEY, STORM_WINDOW};
-use crate::domain::{
-    Action, Approval, Effect, Entry, Incident, Inventory, Layer, Mode, Opinion, Outcome, PlannerKind, Proposal, Time, Verdict,
-};
+use super::{Engine, facts};
+use crate::domain::{Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Verdict};
 use crate::planner::ToolSchema;
-use crate::safety::{AuthorizedAction, Ruling, Situation, Usage};
+use crate::safety::{AuthorizedAction, Ruling, Situation};
 use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
 use crate::tools::{self, About, Ran, Tool};
 use serde_json::{Value, json};
@@ -64,15 +61,13 @@ impl Engine {
     /// The SafetyChecker's word on an action, with the facts of this moment. A fact that cannot be read stays missing.
     pub(super) async fn judge(&self, incident: &Incident, action: Action, approval: Option<&Approval>) -> Ruling {
         let now = self.now();
-        let usage = self.usage(incident, &action, now).await;
-        let touched = self.parts.inventory.touched(&action).into_iter().chain(incident.target.service.as_ref());
-        let by_service = touched.filter_map(|name| self.parts.inventory.service(name)?.mode).max();
-        let mode: Mode = [by_service, incident.mode].into_iter().flatten().fold(self.parts.settings.mode, Mode::max);
+        let settings = &self.parts.settings;
+        let usage = facts::usage(&self.parts.store, settings.storm_services, incident.id, &action, now).await;
         let situation = Situation {
             now,
             incident: incident.id,
             level: incident.level,
-            mode,
+            mode: facts::mode(settings.mode, incident.mode, &self.parts.inventory, &action, &incident.target),
             escalated: incident.escalated.is_some(),
             target: &incident.target,
             inventory: &self.parts.inventory,
@@ -81,40 +76,6 @@ impl Engine {
             approval,
         };
         self.parts.checker.rule(action, &situation)
-    }
-
-    async fn usage(&self, incident: &Incident, action: &Action, now: Time) -> Usage {
-        let store = &self.parts.store;
-        let mut usage = Usage::default();
-        if !action.effect.changes_something() {
-            return usage;
-        }
-        let (restarted, scaled) = match &action.effect {
-            Effect::Restart { services } => (services.clone(), Vec::new()),
-            Effect::Scale { service, .. } => (Vec::new(), vec![service.clone()]),
-            _ => (Vec::new(), Vec::new()),
-        };
-        for service in restarted {
-            if let Some(used) = read(store.used(&service, "restart", now - chrono::Duration::hours(1)).await) {
-                usage.restarts.insert(service, used);
-            }
-        }
-        for service in scaled {
-            if let Some(used) = read(store.used(&service, "scale", now - chrono::Duration::days(1)).await) {
-                usage.scaled.insert(service, used);
-            }
-        }
-        usage.actions = read(store.actions_of(incident.id).await);
-        usage.hosts = read(store.hosts_held(incident.id).await);
-        usage.degraded = read(self.degraded(now).await);
-        usage
-    }
-
-    /// The services of a large-scale incident have none of their own: while it is open, there are as many as make one.
-    async fn degraded(&self, now: Time) -> Result<u32, StoreError> {
-        let fresh = self.parts.store.degraded_services(now - STORM_WINDOW).await?.len();
-        let storm = self.parts.store.open_incident(STORM_KEY).await?.map_or(0, |_| self.parts.settings.storm_services);
-        Ok(u32::try_from(fresh).unwrap_or(u32::MAX).max(storm))
     }
 
     async fn deny(&self, claim: &Claim, incident: &mut Incident, proposal: Proposal, opinions: Vec<Opinion>) -> Result<Wake, EngineError> {
@@ -224,8 +185,13 @@ pub(super) fn planner_of(incident: &Incident) -> PlannerKind {
     incident.run.as_ref().map_or(PlannerKind::Runbook, |run| run.planner)
 }
 
-fn read<T>(result: Result<T, StoreError>) -> Option<T> {
-    result.inspect_err(|e| tracing::error!(error = %e, "a budget could not be read and counts as used up")).ok()
+/// Why a human is asked, and beside that how risky it is and what it would probably mean.
+pub(super) fn told_to_humans(opinions: &[Opinion]) -> Vec<String> {
+    let why = opinions.iter().filter(|o| o.verdict == Verdict::Confirm).map(|o| o.reason.clone());
+    let facts = opinions.iter().find_map(|o| o.grounds.as_ref()).map(|grounds| &grounds.facts);
+    let facts = facts.filter(|facts| facts.agent == Agent::Remediator);
+    let beside = facts.map(|facts| [format!("risk {}", facts.risk), format!("estimated impact: {}", facts.impact)]);
+    why.chain(beside.into_iter().flatten()).collect()
 }
 
 /// Invented tool names are a model's text: they do not become metric labels.

@@ -5,6 +5,7 @@
 mod ask;
 mod decide;
 mod error;
+pub mod facts;
 mod gate;
 mod moves;
 mod raise;
@@ -18,7 +19,7 @@ mod work;
 
 pub use ask::AGENT;
 pub use tell::notices_for;
-pub use vote::{Ballot, vote};
+pub use vote::{Ballot, Electorate, vote};
 
 use crate::classifier::{Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};

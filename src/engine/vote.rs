@@ -2,8 +2,8 @@
 //! Never acts.
 
 use super::Engine;
-use crate::domain::{Approval, ApprovalId, ApprovalState, Channel, Decision, Notice, Time, Via, Vote};
-use crate::safety::{Approvers, verify};
+use crate::domain::{Approval, ApprovalId, ApprovalState, Channel, Decision, Entry, Notice, Opinion, Time, Via, Vote};
+use crate::safety::{Approvers, NotAllowed, Policies, facts_of, may_approve, verify};
 use crate::store::{DecideError, Store, StoreError};
 
 /// A decision as it came through a door.
@@ -18,26 +18,53 @@ pub struct Ballot {
     pub signature: Option<String>,
 }
 
+/// By whom it is decided who may decide: the configuration's list, and the policies.
+#[derive(Debug, Clone, Copy)]
+pub struct Electorate<'a> {
+    pub approvers: &'a Approvers,
+    pub policies: &'a Policies,
+}
+
 /// Durable when this returns; the first decision stands.
-pub async fn vote(store: &Store, approvers: &Approvers, id: ApprovalId, ballot: Ballot, now: Time) -> Result<Approval, DecideError> {
+pub async fn vote(store: &Store, who: Electorate<'_>, id: ApprovalId, ballot: Ballot, now: Time) -> Result<Approval, DecideError> {
+    let Electorate { approvers, policies } = who;
     let approval = store.approval(id).await?;
     let quorum = approval.as_ref().map_or(1, |approval| approval.request.quorum);
     let by = approvers.person(&ballot.who, ballot.via, quorum)?;
     if let (Some(approval), Some(signature)) = (&approval, &ballot.signature) {
         verify(signature, approval.digest(), &by.name, approvers.keys_of(&by.name))?;
     }
+    if let (Some(approval), Decision::Grant) = (&approval, ballot.decision) {
+        let asked = asked_by(store, approval).await?;
+        let facts = facts_of(&asked).map_err(NotAllowed::Policy)?;
+        may_approve(&by, quorum, approvers, policies, facts)?;
+    }
     let vote = Vote { by, decision: ballot.decision, at: now, signature: ballot.signature };
     store.decide(id, vote, ballot.shown.as_deref()).await
 }
 
+/// The opinions with which the ledger asked.
+async fn asked_by(store: &Store, approval: &Approval) -> Result<Vec<Opinion>, StoreError> {
+    let entries = store.entries(approval.incident()).await?;
+    let asked = entries.into_iter().find_map(|recorded| match recorded.entry {
+        Entry::Asked { approval: id, opinions, .. } if id == approval.id() => Some(opinions),
+        _ => None,
+    });
+    Ok(asked.unwrap_or_else(Vec::new))
+}
+
 impl Engine {
     pub async fn decide(&self, id: ApprovalId, ballot: Ballot) -> Result<Approval, DecideError> {
-        let approval = vote(&self.parts.store, &self.parts.approvers, id, ballot, self.now()).await?;
+        let approval = vote(&self.parts.store, self.electorate(), id, ballot, self.now()).await?;
         if !matches!(approval.state, ApprovalState::Asked) {
             metrics::counter!("paramedic_approvals_total", "state" => approval.state.word()).increment(1);
         }
         self.ring();
         Ok(approval)
+    }
+
+    fn electorate(&self) -> Electorate<'_> {
+        Electorate { approvers: &self.parts.approvers, policies: self.parts.checker.policies() }
     }
 
     pub fn approvers(&self) -> &Approvers {

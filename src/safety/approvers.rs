@@ -33,6 +33,8 @@ pub enum NotAllowed {
     Token(String),
     #[error("this needs two different people, and only those named under `approvers` are known apart: nothing was decided")]
     Unnamed,
+    #[error("{0}: nothing was decided")]
+    Policy(String),
 }
 
 impl Approvers {
@@ -81,6 +83,12 @@ impl Approvers {
 
     pub fn named(&self, name: &str) -> Option<&Approver> {
         self.people.iter().find(|person| person.name == name)
+    }
+
+    /// The groups of policies that a principal is in.
+    pub fn groups_of(&self, by: &Principal, quorum: u32) -> &'static [&'static str] {
+        let listed = self.named(&by.name).is_some() || by.via == Via::Slack;
+        if listed && self.still(by, quorum) { &["approvers"] } else { &[] }
     }
 
     /// The keys that sign for somebody.

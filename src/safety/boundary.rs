@@ -1,29 +1,30 @@
-//! The boundary table: each tool's verdict when nothing else speaks. A tool that is not in it is denied.
-//!
-//! | operation | verdict | why |
-//! |---|---|---|
-//! | restart a single service | allow | low risk, easily undone |
-//! | clean logs older than 7 days | allow | recoverable |
-//! | scale up by 2 at most | allow | bounded |
-//! | restart a connection pool | allow | no data touched |
-//! | change a proxy's configuration | confirm | all traffic |
-//! | roll back a deployment | confirm | may change behaviour |
-//! | delete any data | deny | cannot be undone |
-//! | database failover | deny | high risk |
-//! | change security policies | deny | security |
+//! Which tools there are, compiled in: one that nobody knows is denied, one that only reads changes nothing, a question is put to a
+//! human. The boundary table itself (what is done, asked, never done) ships as policies, `config/policies/boundary.cedar`; without
+//! those nothing is permitted, so no file that is missing or wiped widens anything.
 
-use crate::domain::{Action, Layer, Opinion, Verdict};
+use crate::domain::{Action, Effect, Layer, Opinion, Verdict};
 
-pub fn default_verdict(tool: &str) -> Verdict {
-    match tool {
-        "get_service_logs" | "get_metrics" | "check_system_resources" | "check_service_status" | "get_alerts" => Verdict::Allow,
-        "send_notification" => Verdict::Allow,
-        "restart_service" | "clean_disk_space" | "scale_service" | "restart_connection_pool" | "restart_consumers" => Verdict::Allow,
-        // The question is put to a human by its very nature.
-        "request_human_confirmation" => Verdict::Confirm,
-        "update_config" | "rollback_deployment" | "apply_network_block" => Verdict::Confirm,
-        _ => Verdict::Deny,
-    }
+/// Every tool there is or may be; what is forbidden to everybody is the floor's list.
+const KNOWN: [&str; 15] = [
+    "get_service_logs",
+    "get_metrics",
+    "check_system_resources",
+    "check_service_status",
+    "get_alerts",
+    "send_notification",
+    "restart_service",
+    "clean_disk_space",
+    "scale_service",
+    "restart_connection_pool",
+    "restart_consumers",
+    "request_human_confirmation",
+    "update_config",
+    "rollback_deployment",
+    "apply_network_block",
+];
+
+pub fn is_known(tool: &str) -> bool {
+    KNOWN.contains(&tool)
 }
 
 /// Tools that read, tell or ask. None of them can carry an effect.
@@ -32,14 +33,17 @@ fn changes_nothing(tool: &str) -> bool {
 }
 
 pub fn judge(action: &Action) -> Opinion {
-    if action.effect.changes_something() && changes_nothing(&action.tool) {
-        return Opinion::new(Layer::Boundary, Verdict::Deny, format!("{} changes nothing, and this would", action.tool));
+    let tool = &action.tool;
+    let of = |verdict, reason: String| Opinion::new(Layer::Boundary, verdict, reason);
+    if !is_known(tool) {
+        return of(Verdict::Deny, format!("{tool} is not a tool that anybody knows"));
     }
-    let verdict = default_verdict(&action.tool);
-    let reason = match verdict {
-        Verdict::Allow => format!("{} is bounded", action.tool),
-        Verdict::Confirm => format!("{} is a human's to confirm", action.tool),
-        Verdict::Deny => format!("{} is not in the boundary table", action.tool),
-    };
-    Opinion::new(Layer::Boundary, verdict, reason)
+    if action.effect.changes_something() && changes_nothing(tool) {
+        return of(Verdict::Deny, format!("{tool} changes nothing, and this would"));
+    }
+    // The question is put to a human by its very nature.
+    if action.effect == Effect::Question || tool == "request_human_confirmation" {
+        return of(Verdict::Confirm, format!("{tool} is a human's to confirm"));
+    }
+    of(Verdict::Allow, format!("{tool} is known"))
 }

@@ -1,9 +1,10 @@
-//! How many people must agree to an action, and how: one pure function over plain configuration. And whether those who did are
-//! still enough when it is to be done.
+//! How many people must agree to an action, and how: by plain configuration and by policies, the stricter wins. And whether those who
+//! did are still enough when it is to be done.
 
-use super::approvers::Approvers;
+use super::approvers::{Approvers, NotAllowed};
+use super::policy::Policies;
 use super::signature;
-use crate::domain::{Action, Approval, Decision, Tier, Vote};
+use crate::domain::{Action, Approval, Decision, Facts, Opinion, Principal, Tier, Vote};
 use std::collections::BTreeSet;
 
 /// What a grant needs.
@@ -35,7 +36,45 @@ impl Default for ConsentRules {
     }
 }
 
-/// A question authorises nothing: one answer is enough.
+/// What the configuration and the policies want, the stricter of both. An error is a human's answer to why nobody can be asked.
+pub fn needed(action: &Action, opinions: &[Opinion], rules: &ConsentRules, policies: &Policies) -> Result<Consent, String> {
+    let (plain, by_policy) = (consent(action, rules), policies.consent(facts(opinions)?)?);
+    Ok(Consent { quorum: plain.quorum.max(by_policy.quorum), signature: plain.signature || by_policy.signature })
+}
+
+/// May this person's yes count, by the policies?
+pub fn may_approve(by: &Principal, quorum: u32, approvers: &Approvers, policies: &Policies, facts: &Facts) -> Result<(), NotAllowed> {
+    policies.may_approve(by, approvers.groups_of(by, quorum), None, facts).map_err(NotAllowed::Policy)
+}
+
+/// When it is to be done: is as much consent there as the policies want by the facts of now, from people whose yes still counts?
+pub fn released(
+    approval: &Approval,
+    opinions: &[Opinion],
+    rules: &ConsentRules,
+    approvers: &Approvers,
+    policies: &Policies,
+) -> Result<(), String> {
+    let request = &approval.request;
+    let needed = needed(&request.action(), opinions, rules, policies)?;
+    if request.quorum < needed.quorum || (needed.signature && !request.signature) {
+        return Err("fewer or weaker approvals were asked for than are needed now".to_owned());
+    }
+    let facts = facts(opinions)?;
+    let granted = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant);
+    granted
+        .map(|vote| may_approve(&vote.by, request.quorum, approvers, policies, facts))
+        .collect::<Result<(), _>>()
+        .map_err(|e| e.to_string())
+}
+
+/// What the policies judged by.
+pub fn facts(opinions: &[Opinion]) -> Result<&Facts, String> {
+    let grounds = opinions.iter().find_map(|opinion| opinion.grounds.as_ref());
+    grounds.map(|grounds| &grounds.facts).ok_or_else(|| "no policy was asked about it".to_owned())
+}
+
+/// By plain configuration. A question authorises nothing: one answer is enough.
 pub fn consent(action: &Action, rules: &ConsentRules) -> Consent {
     let SignatureRules { reversible, disruptive, destructive } = rules.signature;
     if !action.effect.changes_something() {

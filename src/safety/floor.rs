@@ -23,10 +23,7 @@ pub fn screen(tool: &str) -> Option<Opinion> {
     if is_forbidden(tool) {
         return Some(Opinion::critical(Layer::Floor, format!("{tool} is never done, by nobody's leave")));
     }
-    match boundary::default_verdict(tool) {
-        Verdict::Deny => Some(Opinion::new(Layer::Boundary, Verdict::Deny, "there is no such tool")),
-        _ => None,
-    }
+    (!boundary::is_known(tool)).then(|| Opinion::new(Layer::Boundary, Verdict::Deny, "there is no such tool"))
 }
 
 pub fn judge(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {

@@ -7,20 +7,27 @@ mod approvers;
 mod boundary;
 mod budget;
 mod consent;
+mod facts;
 mod floor;
+mod hours;
 mod level;
+mod policy;
+mod risk;
 mod scope;
 mod signature;
 mod situation;
 
 pub use approvers::{Approver, Approvers, NotAllowed};
-pub use boundary::default_verdict;
-pub use consent::{Consent, ConsentRules, SignatureRules, consent, consented};
+pub use consent::{Consent, ConsentRules, SignatureRules, consent, consented, facts as facts_of, may_approve, needed, released};
 pub use floor::is_forbidden;
+pub use hours::Hours;
+pub use policy::{Policies, PolicyProblem, SCHEMA, Written};
+pub use risk::Thresholds;
 pub use signature::{NAMESPACE, SignatureError, key_of, verify};
 pub use situation::{Limits, OwnGround, Situation, Usage};
 
 use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Verdict};
+use std::sync::Arc;
 
 /// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
 #[derive(Debug)]
@@ -53,14 +60,30 @@ pub enum Ruling {
     Denied(Action, Vec<Opinion>),
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SafetyChecker {
     limits: Limits,
+    policies: Arc<Policies>,
+    hours: Option<Hours>,
+    thresholds: Thresholds,
 }
 
 impl SafetyChecker {
-    pub fn new(limits: Limits) -> Self {
-        Self { limits }
+    /// Without working hours, and with the built-in thresholds of the risk score.
+    pub fn new(limits: Limits, policies: Arc<Policies>) -> Self {
+        Self { limits, policies, hours: None, thresholds: Thresholds::default() }
+    }
+
+    pub fn with_hours(self, hours: Option<Hours>) -> Self {
+        Self { hours, ..self }
+    }
+
+    pub fn with_thresholds(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// By the name alone, before the arguments are understood: the floor's forbidden tools, and tools nobody knows.
@@ -74,7 +97,11 @@ impl SafetyChecker {
         opinions.push(boundary::judge(action));
         opinions.extend(level::judge(action, situation));
         opinions.extend(scope::judge(action, situation));
+        let facts = facts::gather(action, situation, &self.limits, self.hours.as_ref());
+        let risk = risk::judge(&facts.risk, action, self.thresholds);
+        opinions.push(self.policies.judge(facts));
         opinions.extend(budget::judge(action, situation, &self.limits));
+        opinions.push(risk);
         opinions
     }
 

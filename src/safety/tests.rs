@@ -3,16 +3,19 @@
 
 mod budgets;
 mod floor;
+mod policies;
 mod random;
+mod risk;
 mod rulings;
 mod scope;
 
-use super::{Limits, OwnGround, Ruling, SafetyChecker, Situation, Usage};
+use super::{Limits, OwnGround, Policies, Ruling, SafetyChecker, Situation, Usage};
 use crate::domain::{
     Action, Approval, ApprovalId, ApprovalState, Decision, Effect, HostName, IncidentId, Inventory, InventoryFile, Layer, Level, Mode,
     Opinion, Principal, Request, Sealed, Seen, ServiceName, Target, Tier, Time, Verdict, Via, Vote,
 };
 use serde_json::json;
+use std::sync::{Arc, LazyLock};
 
 fn service(name: &str) -> ServiceName {
     ServiceName::parse(name).unwrap()
@@ -24,6 +27,16 @@ fn host(name: &str) -> HostName {
 
 fn target(service_name: Option<&str>, host_name: Option<&str>) -> Target {
     Target { service: service_name.map(service), host: host_name.map(host) }
+}
+
+/// With the shipped policies, read once.
+fn checker(limits: &Limits) -> SafetyChecker {
+    SafetyChecker::new(limits.clone(), shipped())
+}
+
+fn shipped() -> Arc<Policies> {
+    static SHIPPED: LazyLock<Arc<Policies>> = LazyLock::new(|| Arc::new(crate::config::shipped_policies().unwrap()));
+    SHIPPED.clone()
 }
 
 /// `api` needs `db`, has a pool and a worker; `other` has nothing to do with it; `responder` is Paramedic's own unit.
@@ -113,7 +126,7 @@ impl Facts {
     }
 
     fn rule(&self, action: &Action) -> Ruling {
-        SafetyChecker::new(self.limits.clone()).rule(action.clone(), &self.situation())
+        checker(&self.limits).rule(action.clone(), &self.situation())
     }
 
     fn verdict(&self, action: &Action) -> Verdict {
@@ -124,9 +137,15 @@ impl Facts {
         }
     }
 
+    /// The policies' opinion.
+    fn policy(&self, action: &Action) -> Opinion {
+        let opinions = checker(&self.limits).judge(action, &self.situation());
+        opinions.into_iter().find(|opinion| opinion.layer == Layer::Policy).unwrap()
+    }
+
     /// The opinions that deny.
     fn denials(&self, action: &Action) -> Vec<Opinion> {
-        let opinions = SafetyChecker::new(self.limits.clone()).judge(action, &self.situation());
+        let opinions = checker(&self.limits).judge(action, &self.situation());
         opinions.into_iter().filter(|opinion| opinion.verdict == Verdict::Deny).collect()
     }
 

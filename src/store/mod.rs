@@ -6,6 +6,7 @@ mod approvals;
 mod failpoint;
 mod inbox;
 mod incidents;
+mod judged;
 mod ledger;
 mod outbox;
 mod transaction;

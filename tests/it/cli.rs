@@ -3,6 +3,8 @@
 mod checking;
 mod classifying;
 mod deciding;
+mod explaining;
+mod replaying;
 mod serving;
 mod shows;
 mod signing;

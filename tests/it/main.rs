@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod planning;
+mod policies;
 mod prometheus;
 mod reaching;
 mod server;

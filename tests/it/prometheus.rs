@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use paramedic::clients::alertmanager::Alertmanager;
 use paramedic::clients::prometheus::Prometheus;
 use paramedic::domain::{IncidentId, Inventory, Level, Mode, Outcome, Proposal, ServiceName, SystemClock, Target};
-use paramedic::safety::{OwnGround, Ruling, SafetyChecker, Situation, Usage};
+use paramedic::safety::{Limits, OwnGround, Ruling, SafetyChecker, Situation, Usage};
 use paramedic::tools::{self, About, Bench};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -106,7 +106,8 @@ async fn observe(bench: &Bench, tool: &str, arguments: Value) -> Outcome {
         own: &own,
         approval: None,
     };
-    match SafetyChecker::default().rule(action, &situation) {
+    let policies = Arc::new(paramedic::config::shipped_policies().unwrap());
+    match SafetyChecker::new(Limits::default(), policies).rule(action, &situation) {
         Ruling::Allowed(permit, _) => tool.run(permit, bench).await.outcome,
         other => panic!("an observing action was not allowed: {other:?}"),
     }

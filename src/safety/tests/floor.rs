@@ -5,7 +5,7 @@ use crate::safety::is_forbidden;
 
 #[test]
 fn the_forbidden_tools_are_critical_by_name_alone() {
-    let checker = SafetyChecker::default();
+    let checker = checker(&Limits::default());
     for tool in
         ["delete_database", "drop_table", "delete_data", "database_failover", "modify_security_policy", "modify_secrets", "git_force_push"]
     {

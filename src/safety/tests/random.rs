@@ -117,18 +117,41 @@ fn within_bounds(action: &Action, f: &Facts) -> bool {
     budgets && target_known && by_effect && known && !f.escalated && action.tier > Tier::Observe
 }
 
+/// What an operator forbids of `db`: nothing, doing it unasked, anything; and whether that has been said.
+const EDITS: [(&str, &str); 3] = [
+    ("", ""),
+    ("by_hand", "forbid (principal == Agent::\"remediator\", action == Action::\"execute\", resource == Service::\"db\");"),
+    ("hands_off", "forbid (principal == Agent::\"remediator\", action, resource == Service::\"db\");"),
+];
+
+/// Each edit beside the shipped policies, read once.
+fn edited(edit: usize) -> Arc<Policies> {
+    static EDITED: LazyLock<Vec<Arc<Policies>>> = LazyLock::new(|| {
+        let own = EDITS.map(|(id, text)| if id.is_empty() { String::new() } else { format!("@id(\"{id}\")\n@reason(\"r\")\n{text}") });
+        own.iter().map(|own| super::policies::with(own)).collect()
+    });
+    EDITED[edit].clone()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_changed_but_within_every_bound(action in an_action(), facts in facts(), approve in any::<bool>()) {
+    fn nothing_is_changed_but_within_every_bound(action in an_action(), facts in facts(), approve in any::<bool>(), edit in 0_usize..3) {
         let facts = if approve { facts.with(|f| f.approval = Some(granted(&action))) } else { facts };
-        if let Ruling::Allowed(permit, _) = facts.rule(&action) {
+        let on_db = facts.inventory.touched(&action).contains(&service("db"));
+        let checker = SafetyChecker::new(facts.limits.clone(), edited(edit));
+        if let Ruling::Allowed(permit, _) = checker.rule(action.clone(), &facts.situation()) {
             prop_assert_eq!(permit.action(), &action);
             if action.effect.changes_something() {
                 prop_assert!(within_bounds(&action, &facts), "{:?} was allowed", action);
                 prop_assert!(facts.level != Level::Three && facts.mode != Mode::Disabled);
-                let by_itself = facts.level == Level::One && facts.mode == Mode::Auto && action.tool != "update_config";
+                let by_itself = facts.level == Level::One
+                    && facts.mode == Mode::Auto
+                    && action.tool != "update_config"
+                    && action.tier != Tier::Destructive;
+                prop_assert!(!on_db || edit != 2, "{:?} in spite of {:?}", action, EDITS[edit]);
+                let by_itself = by_itself && !(on_db && edit == 1);
                 prop_assert!(by_itself || permit.approval() == Some(ApprovalId(3)));
             }
         }
@@ -136,7 +159,7 @@ proptest! {
 
     #[test]
     fn the_ruling_is_the_strictest_opinion_in_whatever_order(action in an_action(), facts in facts(), turn in 0_usize..8) {
-        let mut opinions = SafetyChecker::default().judge(&action, &facts.situation());
+        let mut opinions = checker(&facts.limits).judge(&action, &facts.situation());
         let count = opinions.len();
         opinions.rotate_left(turn % count);
         let strictest = opinions.iter().fold(Verdict::Allow, |so_far, opinion| so_far.max(opinion.verdict));
@@ -150,7 +173,7 @@ fn the_random_facts_reach_every_verdict_for_changes() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeMap::new();
-    for _ in 0..4_000 {
+    for _ in 0..1_500 {
         let action = an_action().new_tree(&mut runner).unwrap().current();
         let facts = facts().new_tree(&mut runner).unwrap().current();
         if action.effect.changes_something() {

@@ -1,11 +1,10 @@
 //! The boundary table, level and mode, the strictest of all, and what an approval can and cannot do.
 
 use super::*;
-use crate::safety::{boundary, default_verdict};
 use Verdict::{Allow, Confirm, Deny};
 
 #[test]
-fn the_nine_rows_of_the_boundary_table_are_the_default_verdicts() {
+fn the_nine_rows_of_the_boundary_table_hold_as_they_are_shipped() {
     let rows: [(&str, Action, Verdict); 9] = [
         ("restart a single service", restart(&["api"]), Allow),
         ("clean logs older than 7 days", clean(&["/var/log/app/api"], 7), Allow),
@@ -18,12 +17,14 @@ fn the_nine_rows_of_the_boundary_table_are_the_default_verdicts() {
         ("change security policies", Action { tool: "modify_security_policy".into(), ..restart(&["api"]) }, Deny),
     ];
     for (row, action, expected) in rows {
-        assert_eq!(default_verdict(&action.tool), expected, "{row}");
-        assert_eq!(boundary::judge(&action).verdict, expected, "{row}");
-        assert_eq!(Facts::good().verdict(&action), expected, "{row}");
+        assert_eq!(Facts::good().policy(&action).verdict, expected, "{row}: the policies");
+        assert_eq!(Facts::good().verdict(&action), expected, "{row}: everything");
     }
-    for (tool, expected) in [("apply_network_block", Confirm), ("request_human_confirmation", Confirm), ("drop_table", Deny), ("", Deny)] {
-        assert_eq!(default_verdict(tool), expected, "{tool}");
+    let block = Action { tool: "apply_network_block".into(), ..restart(&["api"]) };
+    let question = action("request_human_confirmation", Effect::Question, target(Some("api"), None));
+    let nothing = Action { tool: String::new(), ..restart(&["api"]) };
+    for (action, expected) in [(block, Confirm), (question, Confirm), (nothing, Deny)] {
+        assert_eq!(Facts::good().verdict(&action), expected, "{}", action.tool);
     }
 }
 
@@ -57,7 +58,9 @@ fn a_tool_that_lies_about_its_tier_is_denied() {
     Facts::good().denied_by(&quiet, Layer::Level, "disagree");
     for reader in ["get_metrics", "check_service_status", "send_notification", "request_human_confirmation"] {
         let acting = Action { tool: reader.into(), ..restart(&["api"]) };
-        Facts::good().denied_by(&acting, Layer::Boundary, "changes nothing, and this would");
+        let denials = Facts::good().denials(&acting);
+        let lie = denials.iter().find(|opinion| opinion.layer == Layer::Boundary);
+        assert!(lie.is_some_and(|opinion| opinion.reason.contains("changes nothing, and this would")), "{denials:?}");
     }
     let loud = Action { tier: Tier::Destructive, ..observe() };
     Facts::good().denied_by(&loud, Layer::Level, "disagree");
@@ -160,6 +163,13 @@ fn a_permit_at_level_one_names_no_approval() {
         Ruling::Allowed(permit, opinions) => {
             assert_eq!(permit.approval(), None);
             assert!(opinions.iter().all(|opinion| opinion.verdict == Allow), "{opinions:?}");
+            // What it was judged by stays with the judgement, through the ledger and back.
+            let policy = opinions.into_iter().find(|opinion| opinion.layer == Layer::Policy).unwrap();
+            assert_eq!(policy.grounds.as_ref().unwrap().decided_by, ["restart_service"]);
+            let stored = serde_json::to_string(&policy).unwrap();
+            assert_eq!(serde_json::from_str::<Opinion>(&stored).unwrap(), policy);
+            let old = json!({ "layer": "boundary", "verdict": "allow", "reason": "from before" });
+            assert_eq!(serde_json::from_value::<Opinion>(old).unwrap().grounds, None);
         }
         other => panic!("{other:?}"),
     }

@@ -25,7 +25,10 @@ async fn what_waits_is_listed_granted_once_and_carried_out_and_what_is_denied_is
     server.until_incident("INC-1", "asks", |incident| incident["state"] == "awaiting_approval").await;
     let waiting = run(folder.path(), &["approve"]);
     let text = waiting.out.trim();
-    assert!(text.starts_with("APR-1 (INC-1) until ") && text.ends_with("level 2: a human confirms each change"), "{waiting:?}");
+    assert!(text.starts_with("APR-1 (INC-1) until ") && text.contains("\n    level 2: a human confirms each change\n"), "{waiting:?}");
+    let weighed =
+        "\n    risk 0.60 (reversible 0.30, environment not declared +0.20, off-hours +0.10)\n    estimated impact: users: none is cut off;";
+    assert!(text.contains(weighed), "{waiting:?}");
     assert!(text.contains("Z: scale_service {\"add\":1,") && text.contains("\"service\":\"cart\""), "{waiting:?}");
     assert!(!running(folder.path(), "cart.2"));
 

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use paramedic::app::App;
 use paramedic::config::{Config, Overrides};
 use paramedic::domain::{ApprovalId, Clock, Decision, Time, Via};
-use paramedic::engine::{Ballot, vote};
+use paramedic::engine::{Ballot, Electorate, vote};
 use paramedic::standins::model::{ModelStandin, Reply};
 use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
 use paramedic::store::{DecideError, Freeze, FreezePoint, Store};
@@ -36,6 +36,7 @@ pub struct Setup {
     model: Option<Vec<Reply>>,
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
+    policy: Option<&'static str>,
     without_runbooks: bool,
     socket_mode: bool,
     freeze: Option<(i64, FreezePoint)>,
@@ -58,6 +59,12 @@ impl Setup {
     /// Keys of one service of the inventory.
     pub fn service(mut self, name: &'static str, keys: Value) -> Self {
         self.services.push((name, keys));
+        self
+    }
+
+    /// A policy file of the operator's own, beside the shipped ones.
+    pub fn policy(mut self, text: &'static str) -> Self {
+        self.policy = Some(text);
         self
     }
 
@@ -120,6 +127,9 @@ impl Setup {
         }
         place.write_config("paramedic.yaml", &main);
         place.write_config("services.yaml", &inventory);
+        if let Some(text) = self.policy {
+            std::fs::write(place.path("config/policies/own.cedar"), text).unwrap();
+        }
         if self.without_runbooks {
             place.forget_runbooks();
         }
@@ -378,7 +388,9 @@ impl TestApp {
         let store = Store::open_beside(&self.place.store_url()).await.unwrap();
         let approvers = paramedic::config::approvers(&self.place.path("config/paramedic.yaml"), &|_| None).unwrap();
         let ballot = Ballot { who: user.to_owned(), via: Via::Cli, decision, shown: None, signature: None };
-        let decided = vote(&store, &approvers, ApprovalId(approval), ballot, self.now()).await;
+        let policies = paramedic::config::load_policies(&self.place.path("config"), &|_| None).unwrap();
+        let electorate = Electorate { approvers: &approvers, policies: &policies };
+        let decided = vote(&store, electorate, ApprovalId(approval), ballot, self.now()).await;
         store.close().await;
         decided.map(|_| ())
     }

@@ -13,6 +13,7 @@ mod level_one;
 mod level_three;
 mod level_two;
 mod planners;
+mod policies;
 mod ten_failures;
 
 pub use app::{ANA, Setup, TestApp};

@@ -1,0 +1,249 @@
+//! An action, judged as it would be now: every layer's opinion, the policy that decides with its file and line, risk and impact.
+
+use crate::app::own_ground;
+use crate::cli::{EX_USAGE, Files, say, table};
+use crate::config::Config;
+use crate::domain::{
+    Action, Clock as _, Facts, HostName, IncidentId, Layer, Level, Opinion, Proposal, ServiceName, SystemClock, Target, Time, Verdict,
+};
+use crate::engine::facts;
+use crate::safety::{Consent, SafetyChecker, Situation, Usage};
+use crate::store::Store;
+use crate::tools::{self, About, Tool};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct ActionArgs {
+    /// The tool, such as restart_service.
+    #[arg(long)]
+    tool: String,
+    /// The service that the incident is about.
+    #[arg(long)]
+    service: Option<String>,
+    /// The host that the incident is about.
+    #[arg(long)]
+    host: Option<String>,
+    /// The tool's arguments as a JSON object; service, host and reason are filled in where it has such.
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
+    /// One argument: `--arg add=1`. A value that is no JSON is a text.
+    #[arg(long = "arg", value_name = "KEY=VALUE")]
+    arg: Vec<String>,
+    /// The incident's level: 1, 2 or 3.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+    level: u8,
+    /// When: 2026-07-01T03:00:00Z; now without it.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// The planner's reason.
+    #[arg(long, default_value = "asked with paramedic explain")]
+    reason: String,
+}
+
+/// The policy that decided, as it was written.
+#[derive(Debug, Serialize)]
+struct Decider {
+    policy: String,
+    file: String,
+    line: usize,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Explanation {
+    action: String,
+    verdict: Verdict,
+    opinions: Vec<Opinion>,
+    decided_by: Vec<Decider>,
+    /// How many have to approve it, where a human is asked; or why nobody could.
+    approvers: Option<Result<Needed, String>>,
+    facts: Option<Facts>,
+    budgets: String,
+    policies: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Needed {
+    quorum: u32,
+    signature: bool,
+}
+
+pub async fn run(args: &ActionArgs, files: &Files, as_json: bool) -> anyhow::Result<ExitCode> {
+    let config = match files.load() {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let asked = match Asked::read(args) {
+        Ok(asked) => asked,
+        Err(why) => {
+            eprintln!("paramedic: {why}");
+            return Ok(ExitCode::from(EX_USAGE));
+        }
+    };
+    match explain(&config, &asked).await {
+        Ok(explanation) if as_json => say(&serde_json::to_string_pretty(&explanation)?)?,
+        Ok(explanation) => say(&explanation.text())?,
+        Err(why) => {
+            eprintln!("paramedic: {why}");
+            return Ok(ExitCode::from(EX_USAGE));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The command line, understood.
+struct Asked {
+    tool: String,
+    target: Target,
+    arguments: Map<String, Value>,
+    level: Level,
+    at: Time,
+    reason: String,
+}
+
+impl Asked {
+    fn read(args: &ActionArgs) -> Result<Self, String> {
+        let service = args.service.as_deref().map(ServiceName::parse).transpose().map_err(|e| format!("--service: {e}"))?;
+        let host = args.host.as_deref().map(HostName::parse).transpose().map_err(|e| format!("--host: {e}"))?;
+        let at = match args.at.as_deref() {
+            None => SystemClock.now(),
+            Some(text) => text.parse().map_err(|_| format!("--at {text}: expected a time such as 2026-07-01T03:00:00Z"))?,
+        };
+        let mut arguments = match args.args.as_deref().map(serde_json::from_str) {
+            None => Map::new(),
+            Some(Ok(Value::Object(fields))) => fields,
+            Some(_) => return Err("--args: expected a JSON object, such as '{\"add\": 1}'".into()),
+        };
+        for pair in &args.arg {
+            let (key, value) = pair.split_once('=').ok_or_else(|| format!("--arg {pair}: expected KEY=VALUE"))?;
+            arguments.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
+        }
+        let level = Level::try_from(args.level)?;
+        Ok(Self { tool: args.tool.clone(), target: Target { service, host }, arguments, level, at, reason: args.reason.clone() })
+    }
+
+    /// What the tool knows and the command line says anyway, where it is not among the arguments.
+    fn proposal(&self, tool: &dyn Tool) -> Proposal {
+        let mut arguments = self.arguments.clone();
+        let known = |name: &str| tool.schema().pointer(&format!("/properties/{name}")).is_some();
+        let given = [
+            ("service", self.target.service.as_ref().map(|name| json!(name))),
+            ("host", self.target.host.as_ref().map(|name| json!(name))),
+            ("reason", Some(json!(self.reason))),
+        ];
+        for (name, value) in given {
+            if let Some(value) = value.filter(|_| known(name) && !arguments.contains_key(name)) {
+                arguments.insert(name.to_owned(), value);
+            }
+        }
+        let mut arguments = Value::Object(arguments);
+        arguments.sort_all_objects();
+        Proposal { tool: self.tool.clone(), arguments, reason: self.reason.clone(), step: None, call: None }
+    }
+}
+
+async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> {
+    let checker = SafetyChecker::new(config.limits.clone(), config.policies.clone());
+    let checker = checker.with_hours(config.hours.clone()).with_thresholds(config.risk);
+    if let Some(opinion) = checker.screen(&asked.tool) {
+        return Ok(Explanation::of(&checker, asked.tool.clone(), vec![opinion], "none was looked at".into()));
+    }
+    let Some(tool) = tools::find(&asked.tool) else {
+        let why = format!("{} is not available here: a human would have to do it", asked.tool);
+        let opinion = Opinion::new(Layer::Boundary, Verdict::Deny, why);
+        return Ok(Explanation::of(&checker, asked.tool.clone(), vec![opinion], "none was looked at".into()));
+    };
+    let proposal = asked.proposal(tool);
+    let about = About { inventory: &config.inventory, target: &asked.target };
+    let action = tools::understand(tool, &proposal, about).map_err(|why| format!("{}: {why}", asked.tool))?;
+    let (usage, budgets) = usage(config, &action, asked.at).await;
+    let store = Path::new(config.store_url.trim_start_matches("sqlite://"));
+    let own = own_ground(store, &config.folder, &config.run_dir);
+    let situation = Situation {
+        now: asked.at,
+        incident: IncidentId(0),
+        level: asked.level,
+        mode: facts::mode(config.settings.mode, None, &config.inventory, &action, &asked.target),
+        escalated: false,
+        target: &asked.target,
+        inventory: &config.inventory,
+        usage,
+        own: &own,
+        approval: None,
+    };
+    let opinions = checker.judge(&action, &situation);
+    Ok(Explanation::of(&checker, format!("{} on {}", action.summary(), action.target), opinions, budgets))
+}
+
+/// As the store tells, or as if nothing had been used yet.
+async fn usage(config: &Config, action: &Action, now: Time) -> (Usage, String) {
+    match Store::open_beside(&config.store_url).await {
+        Ok(store) => {
+            let usage = facts::usage(&store, config.settings.storm_services, IncidentId(0), action, now).await;
+            store.close().await;
+            (usage, format!("as {} tells", config.store_url))
+        }
+        Err(e) => {
+            let fresh = || config.inventory.services().map(|service| (service.name.clone(), 0)).collect();
+            let usage = Usage { restarts: fresh(), scaled: fresh(), actions: Some(0), hosts: Some(Vec::new()), degraded: Some(0) };
+            (usage, format!("assumed to be untouched ({e})"))
+        }
+    }
+}
+
+impl Explanation {
+    fn of(checker: &SafetyChecker, action: String, opinions: Vec<Opinion>, budgets: String) -> Self {
+        let verdict = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
+        let grounds = opinions.iter().find_map(|opinion| opinion.grounds.as_deref());
+        let policies = checker.policies();
+        let decided_by = grounds.map_or(&[][..], |grounds| &grounds.decided_by).iter().filter_map(|id| {
+            let written = policies.written(id)?;
+            Some(Decider { policy: id.clone(), file: written.file.clone(), line: written.line, reason: written.reason.clone() })
+        });
+        let facts = grounds.map(|grounds| grounds.facts.clone());
+        let asks = facts.as_ref().filter(|_| verdict == Verdict::Confirm);
+        let approvers = asks.map(|facts| policies.consent(facts).map(|Consent { quorum, signature }| Needed { quorum, signature }));
+        let (decided_by, policies) = (decided_by.collect(), policies.version().0.clone());
+        Self { action, verdict, decided_by, approvers, facts, opinions, budgets, policies }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![format!("{}: {}", table::whole(&self.action), self.verdict), String::new()];
+        let width = self.opinions.iter().map(|opinion| opinion.layer.to_string().len()).max().unwrap_or(0);
+        for Opinion { layer, verdict, reason, .. } in &self.opinions {
+            lines.push(format!("  {:<width$}  {:<7}  {}", layer.to_string(), verdict.to_string(), table::whole(reason)));
+        }
+        lines.push(String::new());
+        for Decider { policy, file, line, .. } in &self.decided_by {
+            lines.push(format!("  policy   {policy}, policies/{file}:{line}"));
+        }
+        match &self.approvers {
+            Some(Ok(Needed { quorum, signature })) => {
+                let keys = if *signature { ", each with a key of their own" } else { "" };
+                lines.push(format!("  approve  {quorum} {}{keys}", if *quorum == 1 { "human" } else { "humans" }));
+            }
+            Some(Err(why)) => lines.push(format!("  approve  {}", table::whole(why))),
+            None => {}
+        }
+        lines.extend(self.facts.iter().flat_map(facts_lines));
+        lines.push(format!("  budgets  {}", table::whole(&self.budgets)));
+        lines.push(format!("  version  {}", self.policies.get(..12).unwrap_or(&self.policies)));
+        lines.join("\n")
+    }
+}
+
+fn facts_lines(facts: &Facts) -> Vec<String> {
+    let Facts { agent, level, mode, moment, storm, .. } = facts;
+    let hours = if moment.off_hours { "off-hours" } else { "working hours" };
+    let storm = if *storm { ", storm" } else { "" };
+    let on: Vec<String> = facts.resources.iter().map(|resource| resource.place.to_string()).collect();
+    vec![
+        format!("  risk     {}", facts.risk),
+        format!("  impact   {}", table::whole(&facts.impact.to_string())),
+        format!("  facts    {agent} on {}, level {level}, mode {mode}, {:02} h, {hours}{storm}", on.join(", "), moment.hour),
+        format!("  left     {} restarts, +{} instances, {} actions", facts.restarts_left, facts.instances_left, facts.actions_left),
+    ]
+}

@@ -1,0 +1,201 @@
+//! Reading policies: parsed, named, and checked strictly against the schema. Whatever is wrong is told with file, line, column and what
+//! was expected, all of it at once; a set with anything wrong is not used at all.
+
+use super::scene::Terms;
+use super::{Policies, SCHEMA, Written};
+use crate::domain::{Digest, HostName, Inventory, ServiceName};
+use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something wrong in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyProblem {
+    pub file: String,
+    /// Line and column from 1; absent where the file as a whole is meant.
+    pub at: Option<(usize, usize)>,
+    pub message: String,
+}
+
+impl fmt::Display for PolicyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl Policies {
+    /// `files` are (name, text). At least one policy has to be there: none would deny everything.
+    pub fn load(files: &[(String, String)]) -> Result<Self, Vec<PolicyProblem>> {
+        let whole = |message: String| vec![PolicyProblem { file: "schema.cedarschema".into(), at: None, message }];
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|e| whole(e.to_string()))?;
+        let terms = Terms::new().map_err(whole)?;
+        let validator = Validator::new(schema.clone());
+        let mut shelf = Shelf::default();
+        for (name, text) in files {
+            let file = File { name, text };
+            shelf.take(&file);
+        }
+        shelf.validate(&validator, files);
+        let Shelf { set, written, mut problems } = shelf;
+        // Cedar tells a mistake once for each action it matters to, in any order.
+        problems.sort();
+        problems.dedup_by(|next, first| next.file == first.file && next.at.is_some() && next.at == first.at);
+        if problems.is_empty() { Ok(Self { set, schema, terms, written, version: version(files) }) } else { Err(problems) }
+    }
+}
+
+fn version(files: &[(String, String)]) -> Digest {
+    let mut sorted: Vec<_> = files.iter().collect();
+    sorted.sort();
+    let mut hash = Sha256::new();
+    for part in sorted.iter().flat_map(|(name, text)| [name, text]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    Digest(hex::encode(hash.finalize()))
+}
+
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl File<'_> {
+    /// Line and column of a place in the text.
+    fn at(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    fn problem(&self, offset: usize, message: impl Into<String>) -> PolicyProblem {
+        PolicyProblem { file: self.name.to_owned(), at: Some(self.at(offset)), message: message.into() }
+    }
+
+    /// Cedar's own words, with where it points and what it would have expected.
+    fn told(&self, wrong: &(impl Diagnostic + ?Sized), start: usize) -> PolicyProblem {
+        let label = wrong.labels().and_then(|mut labels| labels.next());
+        let offset = label.as_ref().map_or(start, |label| label.offset());
+        let hint = label.as_ref().and_then(|label| label.label()).map_or(String::new(), |text| format!(": {text}"));
+        let help = wrong.help().map_or(String::new(), |help| format!(" ({help})"));
+        self.problem(offset, format!("{wrong}{hint}{help}"))
+    }
+}
+
+#[derive(Default)]
+struct Shelf {
+    set: PolicySet,
+    written: BTreeMap<String, Written>,
+    problems: Vec<PolicyProblem>,
+}
+
+impl Shelf {
+    fn take(&mut self, file: &File<'_>) {
+        let parsed: PolicySet = match file.text.parse() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                let errors: cedar_policy::ParseErrors = errors;
+                return self.problems.extend(errors.iter().map(|error| file.told(error, 0)));
+            }
+        };
+        if parsed.templates().next().is_some() {
+            self.problems.push(file.problem(0, "?principal and ?resource are slots of a template: expected policies that name theirs"));
+        }
+        for (offset, policy) in in_order(file, &parsed) {
+            self.name(file, offset, policy);
+        }
+    }
+
+    /// A verdict names its policy: each has an id and a reason of its own.
+    fn name(&mut self, file: &File<'_>, offset: usize, policy: &Policy) {
+        let annotation = |key: &str| policy.annotation(key).map(str::trim).filter(|text| !text.is_empty());
+        let Some(reason) = annotation("reason") else {
+            return self.problems.push(file.problem(offset, "a policy has to say why: expected @reason(\"…\") above it"));
+        };
+        let plain = |id: &&str| id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let Some(id) = annotation("id").filter(plain) else {
+            let expected = "a policy has to have a name: expected @id(\"…\") above it, up to 64 letters, digits, `_` and `-`";
+            return self.problems.push(file.problem(offset, expected));
+        };
+        let names =
+            policy.entity_literals().into_iter().map(|uid| (uid.type_name().to_string(), uid.id().unescaped().to_owned())).collect();
+        let written = Written { file: file.name.to_owned(), line: file.at(offset).0, reason: reason.to_owned(), names };
+        if let Some(first) = self.written.get(id) {
+            let message = format!("policy `{id}` is there already ({}:{})", first.file, first.line);
+            return self.problems.push(file.problem(offset, message));
+        }
+        match self.set.add(policy.new_id(PolicyId::new(id))) {
+            Ok(()) => drop(self.written.insert(id.to_owned(), written)),
+            Err(e) => self.problems.push(file.problem(offset, e.to_string())),
+        }
+    }
+
+    /// Strictly: an unknown attribute, a wrong type, a comparison that never holds.
+    fn validate(&mut self, validator: &Validator, files: &[(String, String)]) {
+        let result = validator.validate(&self.set, ValidationMode::Strict);
+        let errors: Vec<_> = result.validation_errors().map(|error| (error.policy_id(), error as &dyn Diagnostic)).collect();
+        // That it never applies follows from what is wrong with it.
+        let warnings = result.validation_warnings().map(|warning| (warning.policy_id(), warning as &dyn Diagnostic));
+        let warnings: Vec<_> = warnings.filter(|(id, _)| errors.iter().all(|(other, _)| other != id)).collect();
+        let wrong = errors.into_iter().chain(warnings);
+        for (id, diagnostic) in wrong {
+            let text = |name: &str| files.iter().find(|(file, _)| file == name);
+            let problem = match self.written.get(AsRef::<str>::as_ref(id)).and_then(|written| Some((written, text(&written.file)?))) {
+                Some((written, (name, text))) => {
+                    let file = File { name, text };
+                    let start = text.lines().take(written.line - 1).map(|line| line.len() + 1).sum();
+                    file.told(diagnostic, start)
+                }
+                None => PolicyProblem { file: "the policies".into(), at: None, message: diagnostic.to_string() },
+            };
+            self.problems.push(problem);
+        }
+        if self.written.is_empty() && self.problems.is_empty() {
+            let message = "no policy is there: expected at least one, or nothing would ever be permitted".to_owned();
+            self.problems.push(PolicyProblem { file: files.first().map_or("*.cedar".into(), |(name, _)| name.clone()), at: None, message });
+        }
+    }
+}
+
+/// The policies as they stand in the file; Cedar numbers them in that order.
+fn in_order<'a>(file: &File<'_>, parsed: &'a PolicySet) -> Vec<(usize, &'a Policy)> {
+    let number = |policy: &Policy| policy.id().to_string().trim_start_matches("policy").parse::<usize>().unwrap_or(usize::MAX);
+    let mut policies: Vec<&Policy> = parsed.policies().collect();
+    policies.sort_by_key(|policy| number(policy));
+    let mut from = 0;
+    let mut placed = Vec::new();
+    for policy in policies {
+        let text = policy.to_cedar();
+        let found = text.and_then(|text| Some((file.text.get(from..)?.find(text.as_str())? + from, text.len())));
+        let (offset, length) = found.unwrap_or((from, 0));
+        from = offset + length;
+        placed.push((offset, policy));
+    }
+    placed
+}
+
+pub fn strangers(written: &BTreeMap<String, Written>, inventory: &Inventory, groups: &[&str]) -> Vec<PolicyProblem> {
+    let mut problems = Vec::new();
+    for policy in written.values() {
+        let unknown = policy.names.iter().filter_map(|(kind, name)| match kind.as_str() {
+            "Service" if ServiceName::parse(name).ok().and_then(|name| inventory.service(&name)).is_none() => {
+                Some(format!("service `{name}` is not listed in services.yaml"))
+            }
+            "Host" if HostName::parse(name).ok().and_then(|name| inventory.host(&name)).is_none() => {
+                Some(format!("host `{name}` is not listed in services.yaml"))
+            }
+            "Group" if !groups.contains(&name.as_str()) => {
+                Some(format!("there is no group `{name}`: expected one of {}", groups.join(", ")))
+            }
+            "Nowhere" if name != "nowhere" => Some(format!("`{name}` is not nowhere: expected Nowhere::\"nowhere\"")),
+            _ => None,
+        });
+        problems.extend(unknown.map(|message| PolicyProblem { file: policy.file.clone(), at: Some((policy.line, 1)), message }));
+    }
+    problems
+}

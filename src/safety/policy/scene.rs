@@ -1,0 +1,167 @@
+//! Our words in Cedar's: facts become a request's context, resources and humans its entities, all of it checked against the schema.
+
+use crate::domain::{Agent, Facts, Level, Mode, Place, Principal, Resource, Tier, Via};
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value, Schema};
+use std::collections::{HashMap, HashSet};
+
+/// What a question is asked with, besides who and what.
+pub struct Scene {
+    pub resource: EntityUid,
+    pub context: Context,
+    pub entities: Entities,
+}
+
+/// How far an approval has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Count<'a> {
+    pub requester: Option<&'a Principal>,
+    pub approvers: u32,
+    pub signed: u32,
+}
+
+/// The schema's names, parsed once.
+pub struct Terms {
+    agent: EntityTypeName,
+    human: EntityTypeName,
+    group: EntityTypeName,
+    via: EntityTypeName,
+    service: EntityTypeName,
+    host: EntityTypeName,
+    nowhere: EntityTypeName,
+    tool: EntityTypeName,
+    tier: EntityTypeName,
+    mode: EntityTypeName,
+    pub execute: EntityUid,
+    pub propose: EntityUid,
+    pub approve: EntityUid,
+    pub release: EntityUid,
+}
+
+impl Terms {
+    pub fn new() -> Result<Self, String> {
+        let name = |text: &str| text.parse::<EntityTypeName>().map_err(|e| format!("`{text}`: {e}"));
+        let action = name("Action")?;
+        let of = |id: &str| uid(&action, id);
+        Ok(Self {
+            agent: name("Agent")?,
+            human: name("Human")?,
+            group: name("Group")?,
+            via: name("Via")?,
+            service: name("Service")?,
+            host: name("Host")?,
+            nowhere: name("Nowhere")?,
+            tool: name("Tool")?,
+            tier: name("Tier")?,
+            mode: name("Mode")?,
+            execute: of("execute"),
+            propose: of("propose"),
+            approve: of("approve"),
+            release: of("release"),
+        })
+    }
+
+    pub fn agent(&self, agent: Agent) -> EntityUid {
+        uid(&self.agent, &agent.to_string())
+    }
+
+    /// With the door in its name: a login name on the machine is not the Slack user that is called the same.
+    pub fn human(&self, who: &Principal) -> EntityUid {
+        uid(&self.human, &format!("{}/{}", who.via, who.name))
+    }
+
+    pub fn scene(
+        &self,
+        schema: &Schema,
+        facts: &Facts,
+        resource: &Resource,
+        human: Option<(&Principal, &[&str])>,
+        count: Count<'_>,
+    ) -> Result<Scene, String> {
+        let (uid, entity) = self.resource(resource)?;
+        let mut entities = vec![entity];
+        if let Some((who, groups)) = human {
+            entities.push(self.human_entity(who, groups)?);
+        }
+        let entities = Entities::from_entities(entities, Some(schema)).map_err(|e| e.to_string())?;
+        Ok(Scene { resource: uid, context: self.context(facts, count)?, entities })
+    }
+
+    fn resource(&self, resource: &Resource) -> Result<(EntityUid, Entity), String> {
+        let (uid, parents) = match &resource.place {
+            Place::Service { name, hosts } => (uid(&self.service, name), hosts.iter().map(|host| uid(&self.host, host)).collect()),
+            Place::Host { name } => (uid(&self.host, name), HashSet::new()),
+            Place::Nowhere => (uid(&self.nowhere, "nowhere"), HashSet::new()),
+        };
+        let attributes = HashMap::from([
+            ("environment".to_owned(), Value::new_string(resource.environment.clone())),
+            ("owner".to_owned(), Value::new_string(resource.owner.clone())),
+            ("tags".to_owned(), Value::new_set(resource.tags.iter().cloned().map(Value::new_string))),
+        ]);
+        let entity = Entity::new(uid.clone(), attributes, parents).map_err(|e| e.to_string())?;
+        Ok((uid, entity))
+    }
+
+    fn human_entity(&self, who: &Principal, groups: &[&str]) -> Result<Entity, String> {
+        let via = HashMap::from([("via".to_owned(), Value::new_entity_uid(uid(&self.via, via(who.via))))]);
+        let groups = groups.iter().map(|group| uid(&self.group, group)).collect();
+        Entity::new(self.human(who), via, groups).map_err(|e| e.to_string())
+    }
+
+    fn context(&self, facts: &Facts, count: Count<'_>) -> Result<Context, String> {
+        let word = |of: &EntityTypeName, id: &str| Value::new_entity_uid(uid(of, id));
+        let long = |n: u32| Value::new_long(i64::from(n));
+        let mut pairs = vec![
+            ("tool", word(&self.tool, &facts.tool)),
+            ("tier", word(&self.tier, tier(facts.tier))),
+            ("level", long(level(facts.level))),
+            ("mode", word(&self.mode, mode(facts.mode))),
+            ("risk", Value::new_long(facts.risk.score.hundredths())),
+            ("restarts_left", long(facts.restarts_left)),
+            ("instances_left", long(facts.instances_left)),
+            ("actions_left", long(facts.actions_left)),
+            ("storm", Value::new_bool(facts.storm)),
+            ("hour", long(facts.moment.hour)),
+            ("weekday", long(facts.moment.weekday)),
+            ("off_hours", Value::new_bool(facts.moment.off_hours)),
+            ("approvers", long(count.approvers)),
+            ("signed", long(count.signed)),
+        ];
+        if let Some(requester) = count.requester {
+            pairs.push(("requester", Value::new_entity_uid(self.human(requester))));
+        }
+        Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(|e| e.to_string())
+    }
+}
+
+fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id))
+}
+
+fn level(level: Level) -> u32 {
+    u32::from(u8::from(level))
+}
+
+fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Observe => "observe",
+        Tier::Reversible => "reversible",
+        Tier::Disruptive => "disruptive",
+        Tier::Destructive => "destructive",
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "auto",
+        Mode::Review => "review",
+        Mode::Disabled => "disabled",
+    }
+}
+
+fn via(via: Via) -> &'static str {
+    match via {
+        Via::Slack => "slack",
+        Via::Cli => "cli",
+        Via::Api => "api",
+    }
+}
