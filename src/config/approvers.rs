@@ -6,6 +6,7 @@ use crate::engine::AGENT;
 use crate::safety::{Approver, Approvers, ConsentRules, SignatureRules, key_of};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use ssh_key::{HashAlg, PublicKey};
 use std::collections::BTreeMap;
 
 /// A shorter token can be guessed.
@@ -105,49 +106,54 @@ impl ApprovalKeys {
     }
 }
 
+/// What is somebody's alone, by key and value, and whose it is.
+type Taken = BTreeMap<(&'static str, String), String>;
+
 /// All that is wrong at once.
 pub fn build(people: &[ApproverKeys], slack_ids: &[String], webhook_token: Option<&SecretString>) -> Result<Approvers, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut taken: BTreeMap<(&str, String), String> = BTreeMap::new();
+    let (mut problems, mut taken) = (Vec::new(), Taken::new());
     if let Some(token) = webhook_token {
         taken.insert(("token", token.expose_secret().to_owned()), "server.webhook_token".to_owned());
     }
-    let mut built = Approvers { people: Vec::new(), slack_ids: slack_ids.to_vec() };
-    for (index, person) in people.iter().enumerate() {
-        let at = |key: &str| format!("approvers[{index}].{key}");
-        if !is_name(&person.name) {
+    let each = people.iter().enumerate();
+    let people = each.map(|(index, person)| person.build(&format!("approvers[{index}]"), &mut taken, &mut problems)).collect();
+    let built = Approvers { people, slack_ids: slack_ids.to_vec() };
+    if problems.is_empty() { Ok(built) } else { Err(problems) }
+}
+
+impl ApproverKeys {
+    fn build(&self, at: &str, taken: &mut Taken, problems: &mut Vec<Problem>) -> Approver {
+        if !is_name(&self.name) {
             let expected = format!("expected 1 to 64 letters, digits, `.`, `_` or `-`, and not `{AGENT}`, which asks");
-            problems.push(Problem::new(at("name"), expected));
+            problems.push(Problem::new(format!("{at}.name"), expected));
         }
-        let token = person.token.as_ref().map(|token| token.expose_secret().to_owned());
+        let token = self.token.as_ref().map(|token| token.expose_secret().to_owned());
         if token.as_ref().is_some_and(|token| token.chars().count() < SHORTEST_TOKEN) {
-            problems.push(Problem::new(at("token"), format!("expected {SHORTEST_TOKEN} characters or more")));
+            problems.push(Problem::new(format!("{at}.token"), format!("expected {SHORTEST_TOKEN} characters or more")));
         }
-        let mut keys = Vec::new();
-        for (number, line) in person.ssh_keys.iter().enumerate() {
+        let ssh_keys = self.keys(at, problems);
+        let fingerprints = ssh_keys.iter().map(|key| ("ssh_keys", Some(key.fingerprint(HashAlg::Sha256).to_string())));
+        let doors = [("name", Some(self.name.clone())), ("slack", self.slack.clone()), ("login", self.login.clone()), ("token", token)];
+        for (key, value) in doors.into_iter().chain(fingerprints).filter_map(|(key, value)| Some((key, value?))) {
+            let own = format!("{at}.{key}");
+            if let Some(other) = taken.insert((key, value), own.clone()) {
+                problems.push(Problem::new(own, format!("is that of {other} too: expected one that is theirs alone")));
+            }
+        }
+        let (name, slack, login) = (self.name.clone(), self.slack.clone(), self.login.clone());
+        Approver { name, slack, login, api: self.token.is_some(), ssh_keys }
+    }
+
+    fn keys(&self, at: &str, problems: &mut Vec<Problem>) -> Vec<PublicKey> {
+        let mut keys = Vec::with_capacity(self.ssh_keys.len());
+        for (number, line) in self.ssh_keys.iter().enumerate() {
             match key_of(line) {
                 Ok(key) => keys.push(key),
-                Err(e) => problems.push(Problem::new(at(&format!("ssh_keys[{number}]")), e.to_string())),
+                Err(e) => problems.push(Problem::new(format!("{at}.ssh_keys[{number}]"), e.to_string())),
             }
         }
-        let key_texts = keys.iter().map(|key| ("ssh_keys", Some(key.fingerprint(ssh_key::HashAlg::Sha256).to_string())));
-        let doors =
-            [("name", Some(person.name.clone())), ("slack", person.slack.clone()), ("login", person.login.clone()), ("token", token)];
-        for (key, value) in doors.into_iter().chain(key_texts) {
-            let Some(value) = value else { continue };
-            if let Some(other) = taken.insert((key, value), at(key)) {
-                problems.push(Problem::new(at(key), format!("is that of {other} too: expected one that is theirs alone")));
-            }
-        }
-        built.people.push(Approver {
-            name: person.name.clone(),
-            slack: person.slack.clone(),
-            login: person.login.clone(),
-            api: person.token.is_some(),
-            ssh_keys: keys,
-        });
+        keys
     }
-    if problems.is_empty() { Ok(built) } else { Err(problems) }
 }
 
 fn is_name(name: &str) -> bool {
