@@ -37,7 +37,7 @@ fn main() {
         ("restart (allow)", act("restart_service", Tier::Disruptive, restart())),
         ("change configuration (confirm)", act("update_config", Tier::Disruptive, restart())),
         ("delete a database (deny)", act("delete_database", Tier::Destructive, restart())),
-        ("clean a host of 20 services (allow)", Action { target: on_host(), ..act("clean_disk_space", Tier::Disruptive, clean) }),
+        ("clean a host's logs (allow)", Action { target: on_host(), ..act("clean_disk_space", Tier::Disruptive, clean) }),
     ];
     for (name, action) in cases {
         let about = if action.target.host.is_some() { &action.target } else { &target };

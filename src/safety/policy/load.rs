@@ -2,9 +2,9 @@
 //! was expected, all of it at once; a set with anything wrong is not used at all.
 
 use super::scene::Terms;
-use super::{Policies, SCHEMA, Written};
+use super::{Policies, SCHEMA, Written, shape};
 use crate::domain::{Digest, HostName, Inventory, ServiceName};
-use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -45,8 +45,27 @@ impl Policies {
         // Cedar tells a mistake once for each action it matters to, in any order.
         problems.sort();
         problems.dedup_by(|next, first| next.file == first.file && next.at.is_some() && next.at == first.at);
-        if problems.is_empty() { Ok(Self { set, schema, terms, written, version: version(files) }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let sets = by_question(&set, &terms).map_err(whole)?;
+        Ok(Self { sets, schema, terms, written, version: version(files) })
     }
+}
+
+/// The policies that can have a word on each question. The schema knows no groups of actions.
+fn by_question(all: &PolicySet, terms: &Terms) -> Result<BTreeMap<EntityUid, PolicySet>, String> {
+    let about = |policy: &Policy, question: &EntityUid| match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(action) => action == *question,
+        ActionConstraint::In(actions) => actions.contains(question),
+    };
+    let questions = [&terms.execute, &terms.propose, &terms.approve, &terms.release];
+    let set = |question: &EntityUid| {
+        let policies = all.policies().filter(|policy| about(policy, question)).cloned();
+        PolicySet::from_policies(policies).map(|set| (question.clone(), set)).map_err(|e| e.to_string())
+    };
+    questions.into_iter().map(set).collect()
 }
 
 fn version(files: &[(String, String)]) -> Digest {
@@ -96,6 +115,9 @@ struct Shelf {
 
 impl Shelf {
     fn take(&mut self, file: &File<'_>) {
+        if let Some((offset, why)) = shape::too_much(file.text) {
+            return self.problems.push(file.problem(offset, why));
+        }
         let parsed: PolicySet = match file.text.parse() {
             Ok(parsed) => parsed,
             Err(errors) => {

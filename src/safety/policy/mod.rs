@@ -5,12 +5,13 @@
 
 mod load;
 mod scene;
+mod shape;
 
 pub use load::PolicyProblem;
 
 use super::consent::Consent;
 use crate::domain::{Digest, Facts, Grounds, Inventory, Layer, Opinion, Principal, Resource, Verdict};
-use cedar_policy::{Authorizer, Decision, Entities, EntityUid, PolicySet, Request, Response, Schema};
+use cedar_policy::{Authorizer, Decision, EntityUid, PolicySet, Request, Response, Schema};
 use scene::{Count, Scene, Terms};
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ pub struct Written {
 }
 
 pub struct Policies {
-    set: PolicySet,
+    /// By the question they are about, so that none is evaluated in vain.
+    sets: BTreeMap<EntityUid, PolicySet>,
     schema: Schema,
     terms: Terms,
     written: BTreeMap<String, Written>,
@@ -177,20 +179,19 @@ impl Policies {
     }
 
     fn scene(&self, facts: &Facts, resource: &Resource, human: Option<(&Principal, &[&str])>, count: Count<'_>) -> Result<Scene, String> {
-        self.terms.scene(&self.schema, facts, resource, human, count)
+        self.terms.scene(facts, resource, human, count)
     }
 
     fn ask(&self, scene: &Scene, principal: &EntityUid, action: &EntityUid) -> Answer {
         let Scene { resource, context, entities } = scene;
         let request = Request::new(principal.clone(), action.clone(), resource.clone(), context.clone(), Some(&self.schema));
         match request {
-            Ok(request) => answer(&self.respond(&request, entities)),
+            Ok(request) => match self.sets.get(action) {
+                Some(set) => answer(&Authorizer::new().is_authorized(&request, set, entities)),
+                None => Answer::Broken(format!("there is no question {action}")),
+            },
             Err(e) => Answer::Broken(format!("the policies could not be asked: {e}")),
         }
-    }
-
-    fn respond(&self, request: &Request, entities: &Entities) -> Response {
-        Authorizer::new().is_authorized(request, &self.set, entities)
     }
 }
 

@@ -112,6 +112,26 @@ fn scope(scope: &str) -> String {
 }
 
 #[test]
+fn what_would_end_the_parsers_stack_is_refused_and_what_is_merely_long_is_not() {
+    let told = |text: &str| Policies::load(&files(text)).err().map(|problems| problems[0].to_string());
+    for (open, close) in [("(", ")"), ("[", "]"), ("{a: ", "}")] {
+        let deep = told(&forbid(&format!("{}true{}", open.repeat(100_000), close.repeat(100_000)))).unwrap();
+        assert!(deep.starts_with("own.cedar:4:") && deep.contains("nested too deeply: expected at most 24"), "{deep}");
+    }
+    assert!(told(&forbid(&format!("{}true", "if context.storm then true else ".repeat(1_000)))).unwrap().contains("and 64 `if`"));
+    let long = told(&format!("// ours\n{}", forbid(&format!("true{}", " && context.storm".repeat(100_000))))).unwrap();
+    assert!(long.starts_with("own.cedar:1:1: one policy is longer than 16384 bytes"), "{long}");
+    // As deep, and as long, as is taken.
+    assert_eq!(told(&forbid(&format!("{}context.storm{}", "(".repeat(23), ")".repeat(23)))), None);
+    let chain = with(&forbid(&format!("context.storm{}", " || context.level > 3".repeat(700))));
+    assert_eq!(said(&chain, &Facts::good(), &restart(&["api"])).0, Allow, "asking it fits on the stack too");
+    assert_eq!(told(&forbid(&format!("{}true", "if context.storm then false else ".repeat(60)))), None);
+    // Brackets and ifs in strings and remarks are no structure.
+    let brackets = format!("// {}\n{}", "(".repeat(500), forbid(&format!("resource.owner == \"\\\"{}\"", "if (".repeat(500))));
+    assert_eq!(told(&brackets), None);
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_and_an_id_is_given_once() {
     let text = "@id(\"a\")\n@reason(\"r\")\nforbid (principal, action, resource) when { context.nope };\n\n@id(\"look\")\n@reason(\"r\")\nforbid (principal, action, resource);\n@id(\"b\")\nforbid (principal, action, resource);";
     let told: Vec<String> = Policies::load(&files(text)).unwrap_err().iter().map(ToString::to_string).collect();
@@ -220,7 +240,8 @@ fn a_forbid_of_executing_leaves_asking_and_a_forbid_of_both_leaves_nothing() {
 
 #[test]
 fn policies_see_each_fact_they_are_told() {
-    let rows: [(&str, Box<dyn Fn(&mut Facts)>); 8] = [
+    type Change = Box<dyn Fn(&mut Facts)>;
+    let rows: [(&str, Change); 8] = [
         ("context.level == 2", Box::new(|f| f.level = Level::Two)),
         ("context.mode == Mode::\"review\"", Box::new(|f| f.mode = Mode::Review)),
         ("context.storm", Box::new(|f| f.usage.degraded = Some(5))),
