@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod ledger;
 pub mod notify;
 pub mod planner;
 pub mod safety;
