@@ -53,6 +53,11 @@ impl Checkpoint {
 }
 
 impl Signed {
+    /// The text that the signatures are over, extension lines of other people's logs included.
+    pub fn text(&self) -> String {
+        self.note.rsplit_once("\n\n").map_or_else(String::new, |(text, _)| format!("{text}\n"))
+    }
+
     /// Reads and verifies. A wrong signature of a known key spoils the whole; signatures of unknown keys are passed over.
     pub fn open(note: &[u8], log: &PublicLogKey, witnesses: &[PublicWitnessKey]) -> Result<Self, NoteError> {
         let parsed = Note::from_bytes(note).map_err(|_| NoteError::Malformed)?;

@@ -96,6 +96,10 @@ impl PublicLogKey {
         self.verifier.name()
     }
 
+    pub fn vkey(&self) -> &str {
+        &self.vkey
+    }
+
     pub(super) fn verifier(&self) -> StandardVerifier {
         self.verifier.clone()
     }

@@ -17,7 +17,7 @@ pub use key::{CosignerKey, KeyError, LogKey, PublicLogKey, PublicWitnessKey, is_
 pub use leaf::{Leaf, export_line, read_export_line};
 pub use proof::{InclusionProof, ProofError, Question, check_consistency, check_inclusion};
 pub use tile::{FULL, PathError, TileId, read_bundle, write_bundle};
-pub use tlog_tiles::Hash;
+pub use tlog_tiles::{Hash, record_hash as leaf_hash};
 pub use tree::{FullTile, Tree};
 pub use witness::{AddCheckpoint, Refusal, judge};
 

@@ -37,6 +37,9 @@ pub enum Question {
     Consistency { old: u64, size: u64 },
 }
 
+/// Tiles' bytes by level and index.
+pub type TileBytes = HashMap<(u8, u64), Vec<u8>>;
+
 /// Notes which hashes are asked for; tlog_tiles asks once, for all of them, whatever it is answered.
 #[derive(Default)]
 struct Asked(RefCell<Vec<u64>>);
@@ -48,7 +51,7 @@ impl HashReader for Asked {
     }
 }
 
-struct FromTiles<'a>(&'a HashMap<(u8, u64), Vec<u8>>);
+struct FromTiles<'a>(&'a TileBytes);
 
 impl HashReader for FromTiles<'_> {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
@@ -90,7 +93,7 @@ impl Question {
     }
 
     /// The proof, from the bytes of those tiles by level and index.
-    pub fn answer(self, tiles: &HashMap<(u8, u64), Vec<u8>>) -> Result<Vec<Hash>, ProofError> {
+    pub fn answer(self, tiles: &TileBytes) -> Result<Vec<Hash>, ProofError> {
         self.ask(&FromTiles(tiles))
     }
 }
@@ -177,7 +180,7 @@ mod tests {
     use tlog_tiles::record_hash;
 
     /// Roots of all sizes, leaves, and the tiles at the end.
-    fn grown(size: u64) -> (Vec<Hash>, Vec<Hash>, HashMap<(u8, u64), Vec<u8>>) {
+    fn grown(size: u64) -> (Vec<Hash>, Vec<Hash>, TileBytes) {
         let (mut tree, mut tiles, mut roots) = (Tree::default(), HashMap::new(), vec![Tree::default().root()]);
         let leaves: Vec<Hash> = (0..size).map(|n| record_hash(&n.to_be_bytes())).collect();
         for leaf in &leaves {
@@ -188,7 +191,7 @@ mod tests {
         (roots, leaves, tiles)
     }
 
-    fn ask(question: Question, tiles: &HashMap<(u8, u64), Vec<u8>>) -> Vec<Hash> {
+    fn ask(question: Question, tiles: &TileBytes) -> Vec<Hash> {
         for tile in question.tiles().unwrap() {
             assert!(tiles[&(tile.level, tile.index)].len() >= usize::from(tile.width) * HASH, "{tile}");
         }
@@ -242,7 +245,8 @@ mod tests {
 
     #[test]
     fn a_proof_file_reads_back_and_a_changed_one_is_refused() {
-        let proof = InclusionProof { extra: b"leaf".to_vec(), index: 7, hashes: vec![Hash([3; 32]); 2], note: "a\n1\nb\n\n— a b\n".into() };
+        let proof =
+            InclusionProof { extra: b"leaf".to_vec(), index: 7, hashes: vec![Hash([3; 32]); 2], note: "a\n1\nb\n\n— a b\n".into() };
         let text = proof.render();
         assert_eq!(InclusionProof::parse(&text).unwrap(), proof);
         let bare = InclusionProof { extra: Vec::new(), hashes: Vec::new(), ..proof };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Module and floor. Imports go down only; what stands on one floor does not know its neighbours.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 18] = [
     ("domain", 0),
     ("safety", 1),
     ("classifier", 1),
@@ -15,7 +15,9 @@ const FLOORS: [(&str, u8); 16] = [
     ("planner", 3),
     ("notify", 3),
     ("credentials", 3),
+    ("witness", 3),
     ("tools", 4),
+    ("publish", 4),
     ("engine", 5),
     ("http", 6),
     ("detector", 6),
