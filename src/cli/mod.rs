@@ -7,11 +7,14 @@ mod decide;
 mod demo;
 mod hand;
 mod incidents;
+mod ledger;
 mod serve;
 mod stage;
 mod table;
+mod witness;
 
 use crate::config::{self, Config, Overrides};
+use crate::publish::LedgerKeys;
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -43,6 +46,10 @@ enum Command {
     Approve(decide::DecideArgs),
     /// Refuse an approval: `paramedic deny APR-7`.
     Deny(decide::DecideArgs),
+    /// The ledger as a transparency log: verify it, prove an entry, take it elsewhere.
+    Ledger(ledger::LedgerArgs),
+    /// Co-sign checkpoints of other machines' ledgers, each only if it takes back nothing that was seen.
+    Witness(witness::WitnessArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
     /// Tell the main job's story on this machine, with child processes as services. Needs nothing, changes nothing.
@@ -70,6 +77,14 @@ impl Files {
     /// The store alone: a mistake elsewhere keeps nobody from reading and deciding.
     fn store_url(&self) -> Result<String, ExitCode> {
         config::store_url(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {
+            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+            ExitCode::from(EX_USAGE)
+        })
+    }
+
+    /// The store and the ledger's keys alone.
+    fn ledger(&self) -> Result<(String, LedgerKeys), ExitCode> {
+        config::ledger(&self.config, &self.overrides, &|name| std::env::var(name).ok()).map_err(|complaints| {
             complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
             ExitCode::from(EX_USAGE)
         })
@@ -116,6 +131,8 @@ impl Cli {
             Command::Incidents(args) => incidents::run(args).await,
             Command::Approve(args) => decide::run(args, crate::domain::Decision::Grant).await,
             Command::Deny(args) => decide::run(args, crate::domain::Decision::Deny).await,
+            Command::Ledger(args) => ledger::run(args).await,
+            Command::Witness(args) => witness::run(args).await,
             Command::Classify(args) => classify::run(&args),
             Command::Demo(args) => demo::run(args).await,
             Command::Chaos(args) => chaos::run(args).await,

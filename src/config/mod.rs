@@ -18,6 +18,7 @@ use crate::domain::{Inventory, InventoryFile};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
+use crate::publish::LedgerKeys;
 use crate::safety::Limits;
 use crate::tools;
 use document::Document;
@@ -41,6 +42,7 @@ pub struct Config {
     pub email: Option<EmailSettings>,
     pub prometheus_url: Option<String>,
     pub alertmanager_url: Option<String>,
+    pub ledger: LedgerKeys,
     /// Pid files and logs of process services; control sockets of SSH.
     pub run_dir: PathBuf,
     pub inventory: Inventory,
@@ -90,6 +92,7 @@ impl Config {
             email: main.email,
             prometheus_url: main.prometheus.map(|peer| peer.url),
             alertmanager_url: main.alertmanager.map(|peer| peer.url),
+            ledger: main.ledger,
             run_dir,
             inventory,
             targets,
@@ -147,6 +150,25 @@ pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
     let mut complaints = Vec::new();
     let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
     url.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// The store's address and the ledger's keys: all that reading the log needs, whatever is wrong elsewhere.
+pub fn ledger(
+    path: &Path,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, LedgerKeys), Vec<Complaint>> {
+    let url = store_url(path, overrides, environment)?;
+    let mut complaints = Vec::new();
+    let keys = Document::open(path, &mut complaints).and_then(|mut document| {
+        let slack = document.keep_only("ledger", "slack");
+        document.expand(environment, &mut complaints);
+        let section: file::LedgerSection = document.read(&mut complaints)?;
+        let problems = section.ledger.check(slack);
+        complaints.extend(problems.iter().map(|problem| document.complaint(&problem.path, &problem.message)));
+        Some(section.ledger)
+    });
+    keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
 }
 
 fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {

@@ -4,12 +4,15 @@ mod access;
 pub mod alertmanager;
 mod api;
 mod clicks;
+mod ledger;
 pub mod slack;
 mod status;
 mod webhook;
+mod witness;
 
 pub use access::Access;
 pub use clicks::take_click;
+pub use witness::serve_witness;
 
 use crate::domain::Clock;
 use crate::engine::Engine;
@@ -54,7 +57,12 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(shed)
         .layer(guard.clone());
-    let api = Router::new().route("/api/incidents", get(api::list)).route("/api/incidents/{id}", get(api::show)).layer(guard);
+    let api = Router::new()
+        .route("/api/incidents", get(api::list))
+        .route("/api/incidents/{id}", get(api::show))
+        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/ledger/tile/{*path}", get(ledger::tile))
+        .layer(guard);
     let open = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
