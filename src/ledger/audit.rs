@@ -79,6 +79,11 @@ impl Audit {
         self.checkpoints
     }
 
+    /// The size of the largest checkpoint that agreed so far.
+    pub fn agreed(&self) -> u64 {
+        self.agreed
+    }
+
     /// The next entry.
     pub fn take(&mut self, row: &Row, full: &mut dyn FnMut(FullTile)) -> Result<(), Fault> {
         let (index, name) = (self.tree.size(), Name(row.incident, row.seq));

@@ -19,9 +19,12 @@ pub struct ExportArgs {
     /// A file instead of standard output.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// The first so many entries, such as a checkpoint's size; all of them without it.
-    #[arg(long)]
+    /// The first so many entries; without it, those of the newest checkpoint.
+    #[arg(long, conflicts_with = "all")]
     size: Option<u64>,
+    /// The newest entries too, which no checkpoint covers yet.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     files: Files,
 }
@@ -32,7 +35,11 @@ pub async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let all = store.log_size().await?;
-    let size = args.size.unwrap_or(all);
+    let size = match args.size {
+        Some(size) => size,
+        None if args.all => all,
+        None => super::newest(&store).await?.size,
+    };
     if size > all {
         bail!("--size {size}: the log has {all} entries");
     }

@@ -5,7 +5,6 @@ mod anchor;
 mod export;
 mod keys;
 mod prove;
-mod published;
 mod verify;
 
 use super::Files;

@@ -1,12 +1,11 @@
 //! `paramedic ledger verify`: goes through the store, an export or published tiles, and through every checkpoint that is known, and
 //! names the first thing that is wrong. Exit code 0 means that nothing is.
 
-use super::published::{self, Published};
 use super::{Files, own_key, public_key};
 use crate::clients::tiles::Tiles;
 use crate::ledger::{
-    Audit, Checkpoint, Fault, Hash, InclusionProof, PublicLogKey, PublicWitnessKey, Row, Signed, check_inclusion, find, leaf_hash,
-    read_export_line,
+    Audit, Checkpoint, Fault, Hash, InclusionProof, PublicLogKey, PublicWitnessKey, Published, Row, Signed, check_inclusion, find,
+    leaf_hash, read_export_line,
 };
 use crate::store::{Store, StoreError};
 use anyhow::{Context as _, anyhow, bail};
@@ -59,7 +58,8 @@ struct Known {
     key: PublicLogKey,
     witnesses: Vec<PublicWitnessKey>,
     checkpoints: Vec<(Checkpoint, String)>,
-    copy: Option<Published>,
+    /// Leaves of a copy of the tiles.
+    copy: Vec<Hash>,
 }
 
 pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
@@ -79,13 +79,11 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         },
     };
     let witnesses = args.witness.iter().map(|key| PublicWitnessKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
-    let copy = match &args.copy {
-        Some(folder) => Some(published::read(&Tiles::Folder(folder.clone()), &key).await?),
-        None => None,
-    };
-    let mut known = Known { checkpoints: read_checkpoints(&args.checkpoint, &key)?, key, witnesses, copy };
-    if let Some(copy) = &known.copy {
-        known.checkpoints.push((copy.signed.checkpoint.clone(), "the copy's checkpoint".into()));
+    let mut known = Known { checkpoints: read_checkpoints(&args.checkpoint, &key)?, key, witnesses, copy: Vec::new() };
+    if let Some(folder) = &args.copy {
+        let (signed, leaves) = read_published(&Tiles::Folder(folder.clone()), &known.key).await?;
+        known.copy = leaves;
+        known.checkpoints.push((signed.checkpoint, "the copy's checkpoint".into()));
     }
     let said = match (&store, &args) {
         (Some(store), _) => of_store(store, known).await?,
@@ -136,7 +134,7 @@ impl Known {
 
     /// The leaf as the copy has it, or as it was kept beside the entry.
     fn logged(&self, row: Row) -> Row {
-        let copied = self.copy.as_ref().and_then(|copy| copy.leaves.get(usize::try_from(row.index).ok()?));
+        let copied = usize::try_from(row.index).ok().and_then(|index| self.copy.get(index));
         Row { logged: copied.copied().or(row.logged), ..row }
     }
 }
@@ -174,12 +172,15 @@ async fn of_store(store: &Store, mut known: Known) -> anyhow::Result<String> {
             }
         }
     }
-    let checked = audit.pause().map(|()| audit.checkpoints());
-    let checkpoints = checked.map_err(|fault| wrong(&fault))?;
+    audit.pause().map_err(|fault| wrong(&fault))?;
+    let (checkpoints, newer) = (audit.checkpoints(), head.saturating_sub(audit.agreed()));
     match audit.finish(Some(head)) {
         Ok(tree) => match store.next_logged(head).await? {
             Some(beyond) => bail!("the ledger is not what was logged: {}/{} stands behind the log's end", beyond.incident, beyond.seq),
-            None => all_well("the ledger", checkpoints, tree.size(), tree.root()),
+            None => {
+                let said = all_well("the ledger", checkpoints, tree.size(), tree.root())?;
+                Ok(if newer == 0 { said } else { format!("{said}; the newest {newer} are in none yet") })
+            }
         },
         Err(fault) => Err(named(store, fault).await),
     }
@@ -219,18 +220,40 @@ fn of_export(path: &Path, mut known: Known) -> anyhow::Result<String> {
         audit.take(&known.logged(row), &mut |_| {}).map_err(|fault| wrong(&fault))?;
     }
     audit.pause().map_err(|fault| wrong(&fault))?;
-    let checkpoints = audit.checkpoints();
+    let (checkpoints, agreed) = (audit.checkpoints(), audit.agreed());
     let tree = audit.finish(None).map_err(|fault| wrong(&fault))?;
+    if checkpoints > 0 && agreed < tree.size() {
+        let last = tree.size() - 1;
+        bail!(
+            "entries {agreed} to {last} of the export are in no checkpoint that was given: give a newer one, or export with --size {agreed}"
+        );
+    }
     all_well("the export", checkpoints, tree.size(), tree.root())
+}
+
+/// The checkpoint and the leaves of a published log, all of it verified.
+async fn read_published(tiles: &Tiles, key: &PublicLogKey) -> anyhow::Result<(Signed, Vec<Hash>)> {
+    let signed = Signed::open(&tiles.read("checkpoint").await?, key, &[]).context("the published checkpoint")?;
+    let mut published = Published::new(signed.checkpoint.clone());
+    loop {
+        let mut files = Vec::new();
+        for path in published.wants() {
+            files.push(tiles.read(&path).await?);
+        }
+        if files.is_empty() {
+            return Ok((signed, published.finish()?));
+        }
+        published.give(&files)?;
+    }
 }
 
 /// What was published must continue every checkpoint that is known, and agree with itself.
 async fn of_tiles(tiles: &Tiles, mut known: Known) -> anyhow::Result<String> {
-    let published = published::read(tiles, &known.key).await?;
-    known.open(&published.signed.note, "the published checkpoint")?;
-    known.checkpoints.push((published.signed.checkpoint, "the published checkpoint".into()));
+    let (signed, leaves) = read_published(tiles, &known.key).await?;
+    known.open(&signed.note, "the published checkpoint")?;
+    known.checkpoints.push((signed.checkpoint, "the published checkpoint".into()));
     let mut audit = known.audit();
-    for (index, hash) in (0..).zip(published.leaves) {
+    for (index, hash) in (0..).zip(leaves) {
         let row = Row { index, incident: crate::domain::IncidentId(0), seq: 0, hash, logged: None };
         audit.take(&row, &mut |_| {}).map_err(|fault| wrong(&fault))?;
     }
@@ -254,6 +277,9 @@ fn of_proof(path: &Path, entry: Option<&Path>, known: &Known) -> anyhow::Result<
         }
         None => proof.extra.clone(),
     };
+    if !proof.extra.is_empty() && proof.extra != leaf {
+        bail!("the proof is about {}, not about {}", String::from_utf8_lossy(&proof.extra), String::from_utf8_lossy(&leaf));
+    }
     let (size, root) = (signed.checkpoint.size, signed.checkpoint.root);
     check_inclusion(&proof.hashes, size, root, proof.index, leaf_hash(&leaf))
         .map_err(|_| anyhow!("the proof does not hold: {} is not entry {} of this log", String::from_utf8_lossy(&leaf), proof.index))?;
