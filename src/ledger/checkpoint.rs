@@ -103,10 +103,10 @@ pub fn one_line(note: &str) -> String {
     note.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Every checkpoint of this log in a text: files of anchors, syslogs, what somebody copied out of Slack. White space does not
-/// count, and nothing that is found is to be believed before it was opened.
+/// Every checkpoint of this log in a text: files of anchors, syslogs, what somebody copied out of Slack. White space and
+/// marks of quotation do not count, and nothing that is found is to be believed before it was opened.
 pub fn find(text: &str, origin: &str) -> Vec<String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<&str> = text.split_whitespace().filter(|word| *word != ">").collect();
     let starts = words.iter().enumerate().filter(|(_, word)| **word == origin).map(|(start, _)| start);
     starts.filter_map(|start| note_at(&words[start..])).collect()
 }
@@ -179,6 +179,7 @@ mod tests {
     #[test]
     fn checkpoints_are_found_in_whatever_they_were_kept_in() {
         let ((one, _), (two, _)) = (signed(1), signed(2));
+        assert_eq!(find(&one.note.replace('\n', "\n> "), ORIGIN), [one.note.clone()]);
         let slack = format!("[Info] ledger checkpoint\r\n> {}\r\nana  09:41\n", one.note.replace('\n', "\r\n"));
         let syslog = format!("Nov 20 09:41:00 host paramedic[7]: {}\nNov 20 host other: x", one_line(&two.note));
         assert_eq!(find(&format!("{slack}\n{syslog}"), ORIGIN), [one.note.clone(), two.note]);

@@ -77,7 +77,7 @@ impl Published {
         if hashes.len() != usize::from(tile.width) * HASH {
             return cut(tile.to_string(), "hashes", hashes.len() / HASH);
         }
-        let leaves = read_bundle(bundle).unwrap_or_else(Vec::new);
+        let Some(leaves) = read_bundle(bundle) else { return cut(tile.entries_path(), "leaves", 0) };
         if leaves.len() != usize::from(tile.width) {
             return cut(tile.entries_path(), "leaves", leaves.len());
         }

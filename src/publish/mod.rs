@@ -113,6 +113,11 @@ impl Publisher {
         })
     }
 
+    /// What others verify the log with.
+    pub fn public_key(&self) -> &str {
+        self.key.public()
+    }
+
     /// Publishes until it is told to stop, and once more then. Ends earlier only if the ledger is not what it was.
     pub async fn run(mut self, stop: CancellationToken) {
         metrics::gauge!("paramedic_ledger_broken").set(0.0);

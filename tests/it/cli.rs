@@ -3,6 +3,7 @@
 mod checking;
 mod classifying;
 mod deciding;
+mod ledger;
 mod serving;
 mod shows;
 

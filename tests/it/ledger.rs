@@ -1,7 +1,8 @@
-//! The ledger as a transparency log: what is written can be shown, what was changed is found and named, by this implementation and by
-//! another one in another language.
+//! The ledger as a transparency log: nothing false is accepted, by this implementation or by another one in another language; and
+//! what others may rely on when machines fail. What the commands say of it: cli/ledger.rs; what it means for effects:
+//! stories/ledger.rs.
 
+mod growing;
 mod mutations;
-mod python;
-mod tampering;
+pub mod python;
 mod witness;

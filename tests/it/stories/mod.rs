@@ -8,6 +8,7 @@ mod tales;
 mod alerts;
 mod bounds;
 mod killed;
+mod ledger;
 mod level_one;
 mod level_three;
 mod level_two;
