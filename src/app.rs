@@ -9,6 +9,7 @@ use crate::engine::{Engine, Parts};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
+use crate::publish::Publisher;
 use crate::safety::{ConsentRules, Limits, OwnGround, Policies, SafetyChecker};
 use crate::store::{Freeze, Store};
 use crate::tools::Bench;
@@ -20,11 +21,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// How long a stop waits for running effects. Longer than any tool may take.
 const DRAIN: Duration = Duration::from_secs(150);
+/// And then for the ledger's last checkpoint.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(20);
 
 pub struct App {
     pub engine: Arc<Engine>,
@@ -32,6 +35,9 @@ pub struct App {
     pub address: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    /// Signs what the others wrote, to their last entry: stops after them.
+    publishing: JoinHandle<()>,
+    published: CancellationToken,
 }
 
 impl App {
@@ -45,6 +51,7 @@ impl App {
         let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let notifier = Arc::new(notifier(&config)?);
+        let publisher = Publisher::open(store.clone(), clock.clone(), config.ledger.clone()).await.context("open the ledger's log")?;
         let parts = parts(config, store, clock.clone(), notifier.clone())?;
         let fleet = parts.bench.fleet.clone();
         // A child that cannot be started is down, and its alert will say so; the others are served.
@@ -64,19 +71,28 @@ impl App {
                 tracing::error!(error = %e, "the listener failed");
             }
         });
-        Ok(Self { engine, fleet, address, stop, tasks })
+        let published = CancellationToken::new();
+        let publishing = tokio::spawn(publisher.run(published.clone()));
+        Ok(Self { engine, fleet, address, stop, tasks, publishing, published })
     }
 
     /// No new steps; running effects finish. True if everything ended in time.
     pub async fn stop(mut self) -> bool {
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
+        self.published.cancel();
+        if tokio::time::timeout(LAST_CHECKPOINT, self.publishing).await.is_err() {
+            tracing::warn!("the last entries of the ledger are signed at the next start");
+        }
         self.engine.store().close().await;
         drained
     }
 
     /// As a crash would: everything ends where it stands.
     pub async fn kill(mut self) {
+        self.publishing.abort();
+        // It ends cancelled, which is what was wanted.
+        let _ = self.publishing.await;
         self.tasks.shutdown().await;
     }
 }
@@ -93,6 +109,7 @@ fn notifier(config: &Config) -> anyhow::Result<Notifier> {
 }
 
 fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Notifier>) -> anyhow::Result<Parts> {
+    let own = own_ground(store.path(), &config);
     let inventory = Arc::new(config.inventory);
     let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), ssh_dir(&config.run_dir)?, fleet::Limits::default()));
     let bench = Bench {
@@ -104,7 +121,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         clock: clock.clone(),
     };
     Ok(Parts {
-        own: own_ground(store.path(), &config.folder, &config.run_dir),
+        own,
         store,
         clock,
         inventory,
@@ -138,13 +155,13 @@ fn ssh_dir(run_dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(tempfile::Builder::new().prefix("paramedic-ssh-").tempdir()?.keep())
 }
 
-/// The ledger's folder, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
-pub fn own_ground(store: &Path, config: &Path, run_dir: &Path) -> OwnGround {
+/// The ledger's folder and files, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
+pub fn own_ground(store: &Path, config: &Config) -> OwnGround {
     let ledger = store.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let binary = std::env::current_exe().ok();
-    let all = [Some(ledger), Some(config.to_owned()), Some(run_dir.to_owned()), binary];
-    let paths: Vec<PathBuf> = all.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
-    OwnGround { paths }
+    let all = [Some(ledger), Some(config.folder.clone()), Some(config.run_dir.clone()), binary];
+    let all = all.into_iter().flatten().chain(config.ledger.own_paths(store));
+    OwnGround { paths: all.map(|path| std::path::absolute(&path).unwrap_or(path)).collect() }
 }
 
 /// A counter that is not there yet has no increase: rules would miss its first step.

@@ -9,13 +9,16 @@ mod demo;
 mod explain;
 mod hand;
 mod incidents;
+mod ledger;
 mod policy;
 mod serve;
 mod sign;
 mod stage;
 mod table;
+mod witness;
 
 use crate::config::{self, Complaint, Config, Overrides};
+use crate::publish::LedgerKeys;
 use crate::safety::{Approvers, Policies};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
@@ -50,6 +53,10 @@ enum Command {
     Approve(decide::ApproveArgs),
     /// Refuse an approval: `paramedic deny APR-7`.
     Deny(decide::DecideArgs),
+    /// The ledger as a transparency log: verify it, prove an entry, take it elsewhere.
+    Ledger(ledger::LedgerArgs),
+    /// Co-sign checkpoints of other machines' ledgers, each only if it takes back nothing that was seen.
+    Witness(witness::WitnessArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
     /// What the SafetyChecker would say to an action, layer by layer, and which policy decides.
@@ -88,24 +95,22 @@ impl Files {
 
     /// Who may decide, without anything that only the server may read.
     fn approvers(&self) -> Result<Approvers, ExitCode> {
-        config::approvers(&self.config, &|name| std::env::var(name).ok()).map_err(|complaints| {
-            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
-            ExitCode::from(EX_USAGE)
-        })
+        or_complain(config::approvers(&self.config, &|name| std::env::var(name).ok()))
     }
 
     /// The policies beside the main file; those that are shipped where there is no such folder. The server asks its own again.
     fn policies(&self) -> Result<Policies, ExitCode> {
         let folder = self.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let read = match folder.join("policies").exists() {
+        or_complain(match folder.join("policies").exists() {
             true => config::load_policies(folder, &|name| std::env::var(name).ok()),
             false => config::shipped_policies()
                 .map_err(|problems| problems.into_iter().map(|p| Complaint::of_file(Path::new(&p.file), p.message)).collect()),
-        };
-        read.map_err(|complaints| {
-            complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
-            ExitCode::from(EX_USAGE)
         })
+    }
+
+    /// The store and the ledger's keys alone.
+    fn ledger(&self) -> Result<(String, LedgerKeys), ExitCode> {
+        or_complain(config::ledger(&self.config, &self.overrides, &|name| std::env::var(name).ok()))
     }
 
     /// The configuration, or everything that is wrong with it on stderr and exit code 64.
@@ -119,6 +124,14 @@ impl Files {
             ExitCode::from(EX_USAGE)
         })
     }
+}
+
+/// What was read, or the complaints on stderr and exit code 64.
+fn or_complain<T>(read: Result<T, Vec<Complaint>>) -> Result<T, ExitCode> {
+    read.map_err(|complaints| {
+        complaints.iter().for_each(|complaint| eprintln!("{complaint}"));
+        ExitCode::from(EX_USAGE)
+    })
 }
 
 /// Prints a line. A reader who has seen enough (`| head`) is no failure.
@@ -150,6 +163,8 @@ impl Cli {
             Command::Approvals(args) => approvals::run(args).await,
             Command::Approve(args) => decide::approve(args).await,
             Command::Deny(args) => decide::deny(args).await,
+            Command::Ledger(args) => ledger::run(args).await,
+            Command::Witness(args) => witness::run(args).await,
             Command::Classify(args) => classify::run(&args),
             Command::Explain(args) => explain::run(args).await,
             Command::Policy(args) => policy::run(args).await,

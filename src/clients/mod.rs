@@ -9,3 +9,6 @@ pub mod llm;
 pub mod pagerduty;
 pub mod prometheus;
 pub mod slack;
+pub mod syslog;
+pub mod tiles;
+pub mod witness;

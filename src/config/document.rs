@@ -171,6 +171,14 @@ impl Document {
         }
     }
 
+    /// Forgets every section but one; was there another of this name?
+    pub fn keep_only(&mut self, section: &str, other: &str) -> bool {
+        let Node::Map(fields) = &mut self.root.node else { return false };
+        let there = fields.iter().any(|(key, _)| key == other);
+        fields.retain(|(key, _)| key == section);
+        there
+    }
+
     /// Sets a value from outside the file (a flag, the environment).
     pub fn set(&mut self, path: &[&str], value: &str) {
         self.root.set(path, value);

@@ -8,6 +8,7 @@ use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
+use crate::publish::LedgerKeys;
 use crate::safety::{Hours, Limits, Thresholds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -91,10 +92,19 @@ pub struct MainFile {
     pub prometheus: Option<Peer>,
     #[serde(default)]
     pub alertmanager: Option<Peer>,
+    #[serde(default)]
+    pub ledger: LedgerKeys,
     /// Pid files and logs of process services, control sockets of SSH.
     /// `run` beside the store without it.
     #[serde(default)]
     pub run_dir: Option<PathBuf>,
+}
+
+/// The one section that the ledger's commands read.
+#[derive(Debug, Deserialize)]
+pub struct LedgerSection {
+    #[serde(default)]
+    pub ledger: LedgerKeys,
 }
 
 #[derive(Debug, Deserialize)]
@@ -232,6 +242,9 @@ pub fn read(
             "slack",
             "expected signing_secret (clicks over HTTP) or app_token (Socket Mode): without either nobody can decide in Slack".into(),
         );
+    }
+    for problem in file.ledger.check(file.slack.is_some() || told.contains("slack")) {
+        complain(&problem.path, problem.message);
     }
     check_peers(&file, &told, &mut complain);
     Some(file)

@@ -21,6 +21,7 @@ use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
+use crate::publish::LedgerKeys;
 use crate::safety::{Approvers, ConsentRules, Hours, Limits, Policies, Thresholds};
 use crate::tools;
 use document::Document;
@@ -52,6 +53,7 @@ pub struct Config {
     pub email: Option<EmailSettings>,
     pub prometheus_url: Option<String>,
     pub alertmanager_url: Option<String>,
+    pub ledger: LedgerKeys,
     /// Pid files and logs of process services; control sockets of SSH.
     pub run_dir: PathBuf,
     pub inventory: Inventory,
@@ -118,6 +120,7 @@ impl Config {
             email: main.email,
             prometheus_url: main.prometheus.map(|peer| peer.url),
             alertmanager_url: main.alertmanager.map(|peer| peer.url),
+            ledger: main.ledger,
             run_dir,
             inventory,
             targets,
@@ -236,6 +239,25 @@ pub fn approvers(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> R
 struct People {
     #[serde(default)]
     approvers: Vec<approvers::ApproverKeys>,
+}
+
+/// The store's address and the ledger's keys: all that reading the log needs, whatever is wrong elsewhere.
+pub fn ledger(
+    path: &Path,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, LedgerKeys), Vec<Complaint>> {
+    let url = store_url(path, overrides, environment)?;
+    let mut complaints = Vec::new();
+    let keys = Document::open(path, &mut complaints).and_then(|mut document| {
+        let slack = document.keep_only("ledger", "slack");
+        document.expand(environment, &mut complaints);
+        let section: file::LedgerSection = document.read(&mut complaints)?;
+        let problems = section.ledger.check(slack);
+        complaints.extend(problems.iter().map(|problem| document.complaint(&problem.path, &problem.message)));
+        Some(section.ledger)
+    });
+    keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
 }
 
 fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {

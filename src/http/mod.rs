@@ -5,12 +5,15 @@ pub mod alertmanager;
 mod api;
 mod approvals;
 mod clicks;
+mod ledger;
 pub mod slack;
 mod status;
 mod webhook;
+mod witness;
 
 pub use access::{Access, ApproverTokens};
 pub use clicks::take_click;
+pub use witness::serve_witness;
 
 use crate::domain::Clock;
 use crate::engine::Engine;
@@ -56,7 +59,12 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(shed)
         .layer(guard.clone());
-    let api = Router::new().route("/api/incidents", get(api::list)).route("/api/incidents/{id}", get(api::show)).layer(guard);
+    let api = Router::new()
+        .route("/api/incidents", get(api::list))
+        .route("/api/incidents/{id}", get(api::show))
+        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/ledger/tile/{*path}", get(ledger::tile))
+        .layer(guard);
     let readers = from_fn_with_state(doors.clone(), approvals::readers);
     let approvals = Router::new()
         .route("/api/approvals", get(approvals::list))

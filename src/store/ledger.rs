@@ -1,7 +1,7 @@
 //! The ledger: entries are appended under a lease, naming the sequence number expected, together with everything that
-//! follows from them (projection, approvals, budgets, locks, notices) in one transaction.
+//! follows from them (their leaves in the log, projection, approvals, budgets, locks, notices) in one transaction.
 
-use super::{Claim, FreezePoint, Result, Store, StoreError, from_json, json, millis, outbox, strange, time};
+use super::{Claim, FreezePoint, Result, Store, StoreError, from_json, log, millis, outbox, strange, time};
 use crate::domain::{
     Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, Notice, Recorded, Seq, ServiceName, Severity, Time,
 };
@@ -91,7 +91,7 @@ impl Store {
         let row = sqlx::query(sql).bind(join_key.to_owned()).bind(millis(now)).fetch_one(&mut *transaction).await?;
         let id = IncidentId(row.try_get("id")?);
         let recorded = number(0, entries, now);
-        append(&mut transaction, id, &recorded).await?;
+        log::append(&mut transaction, id, &recorded).await?;
         let incident = Incident::replay(id, &recorded)?;
         project(&mut transaction, &incident).await?;
         for alert in alerts {
@@ -120,7 +120,7 @@ impl Store {
             return Err(StoreError::Fenced(claim.incident));
         }
         hold(&mut transaction, claim.incident, &step.hold, now).await?;
-        append(&mut transaction, claim.incident, &recorded).await?;
+        log::append(&mut transaction, claim.incident, &recorded).await?;
         project(&mut transaction, &after).await?;
         super::alerts::mark_seen(&mut transaction, &step.seen).await?;
         super::approvals::write(&mut transaction, step.asked.as_ref(), step.moved.as_ref()).await?;
@@ -140,15 +140,6 @@ fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
     // Stored as milliseconds: the fold in memory must not know more than the one after a restart.
     let at = Time::from_timestamp_millis(millis(at)).unwrap_or(at);
     (last + 1..).zip(entries).map(|(seq, entry)| Recorded { seq, at, entry }).collect()
-}
-
-async fn append(connection: &mut AnyConnection, id: IncidentId, recorded: &[Recorded]) -> Result<()> {
-    for Recorded { seq, at, entry } in recorded {
-        let body = json(entry, &format!("entries {id} {seq}"))?;
-        let query = sqlx::query("INSERT INTO entries (incident_id, seq, at, body) VALUES ($1, $2, $3, $4)").bind(id.0).bind(*seq);
-        query.bind(millis(*at)).bind(body).execute(&mut *connection).await?;
-    }
-    Ok(())
 }
 
 async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<()> {

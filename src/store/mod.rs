@@ -8,6 +8,7 @@ mod inbox;
 mod incidents;
 mod judged;
 mod ledger;
+mod log;
 mod outbox;
 mod transaction;
 mod usage;
@@ -18,6 +19,7 @@ pub use failpoint::{Freeze, FreezePoint};
 pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};
 pub use ledger::{BudgetUse, Commit, Wake};
+pub use log::{KeptCheckpoint, Logged};
 pub use outbox::{Letter, NoticeRow};
 
 use crate::domain::Time;
@@ -84,6 +86,7 @@ impl Store {
         let server = Some(Arc::new(lock(&path)?));
         let store = Self::connect(path, freeze, server).await?;
         sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL").execute(&store.write).await?;
+        store.log_the_unlogged().await?;
         Ok(store)
     }
 

@@ -4,6 +4,7 @@ mod checking;
 mod classifying;
 mod deciding;
 mod explaining;
+mod ledger;
 mod replaying;
 mod serving;
 mod shows;

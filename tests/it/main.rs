@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod ledger;
 mod planning;
 mod policies;
 mod prometheus;

@@ -161,7 +161,7 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
     let action = tools::understand(tool, &proposal, about).map_err(|why| format!("{}: {why}", asked.tool))?;
     let (usage, budgets) = usage(config, &action, asked.at).await;
     let store = Path::new(config.store_url.trim_start_matches("sqlite://"));
-    let own = own_ground(store, &config.folder, &config.run_dir);
+    let own = own_ground(store, config);
     let situation = Situation {
         now: asked.at,
         incident: IncidentId(0),

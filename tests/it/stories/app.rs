@@ -280,6 +280,13 @@ impl TestApp {
         answer.json().await.ok()
     }
 
+    /// `GET /metrics`.
+    pub async fn metrics(&mut self) -> String {
+        self.mend().await;
+        let answer = self.http.get(format!("{}/metrics", self.base())).header("connection", "close").send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
     /// `GET /api/incidents/INC-n`; null if there is none.
     pub async fn incident(&mut self, id: i64) -> Value {
         self.get(&format!("/api/incidents/INC-{id}")).await.unwrap_or(Value::Null)

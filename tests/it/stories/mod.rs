@@ -9,6 +9,7 @@ mod alerts;
 mod approvals;
 mod bounds;
 mod killed;
+mod ledger;
 mod level_one;
 mod level_three;
 mod level_two;
