@@ -39,7 +39,7 @@ lint: toolchain
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 bench: toolchain
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench '*'
 
 chaos: setup toolchain
 	$(CARGO) build --locked --profile $(PROFILE)

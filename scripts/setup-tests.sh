@@ -22,6 +22,7 @@ readonly NEEDS=(
   iptables:iptables
   debootstrap:debootstrap
   python3:python3
+  openssl:openssl
   mkfs.ext4:e2fsprogs
 )
 

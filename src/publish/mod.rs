@@ -151,13 +151,13 @@ impl Publisher {
         let head = self.store.log_size().await?;
         while self.audit.tree().size() < head {
             let from = self.audit.tree().size();
-            let rows = self.store.logged(from, AT_ONCE.min(head - from)).await?;
+            let rows = self.store.audited(from, AT_ONCE.min(head - from)).await?;
             if rows.is_empty() {
                 return Err(PublishError::Broken(self.gap(head).await?));
             }
             let fresh = &mut self.fresh;
             for row in rows {
-                self.audit.take(&row.row(), &mut |tile| fresh.push(tile)).map_err(PublishError::Broken)?;
+                self.audit.take(&row, &mut |tile| fresh.push(tile)).map_err(PublishError::Broken)?;
             }
         }
         self.audit.pause().map_err(PublishError::Broken)?;

@@ -1,6 +1,8 @@
 //! The ledger's entries as one log: each has its place and its leaf from the commit that wrote it. Tiles and signed checkpoints are
 //! kept beside; what signs and publishes them is elsewhere.
 
+mod rows;
+
 use super::transaction::Transaction;
 use super::{Result, Store, json, millis, strange};
 use crate::domain::{IncidentId, Recorded, Seq, Time};
@@ -75,9 +77,12 @@ impl Store {
 
     /// Numbers that an incident's entries skip, a few of them: which entries were taken away.
     pub async fn skipped(&self) -> Result<Vec<(IncidentId, Seq)>> {
-        let sql = "SELECT i.id, MIN(COALESCE(e.seq, 0)) + 1 AS seq FROM incidents i LEFT JOIN entries e ON e.incident_id = i.id \
-             AND NOT EXISTS (SELECT 1 FROM entries n WHERE n.incident_id = i.id AND n.seq = e.seq + 1) \
-             WHERE e.seq IS NULL OR e.seq < i.seq GROUP BY i.id ORDER BY i.id LIMIT 5";
+        let sql = "SELECT id, MIN(seq) AS seq FROM (\
+             SELECT i.id, e.seq + 1 AS seq FROM incidents i JOIN entries e ON e.incident_id = i.id AND e.seq < i.seq \
+             WHERE NOT EXISTS (SELECT 1 FROM entries n WHERE n.incident_id = i.id AND n.seq = e.seq + 1) \
+             UNION ALL SELECT i.id, 1 AS seq FROM incidents i \
+             WHERE NOT EXISTS (SELECT 1 FROM entries n WHERE n.incident_id = i.id AND n.seq = 1)) AS gaps \
+             GROUP BY id ORDER BY id LIMIT 5";
         let rows = sqlx::query(sql).fetch_all(&self.read).await?;
         rows.iter().map(|row| Ok((IncidentId(row.try_get("id")?), row.try_get("seq")?))).collect()
     }

@@ -4,10 +4,10 @@
 use super::{Files, own_key, public_key};
 use crate::clients::tiles::Tiles;
 use crate::ledger::{
-    Audit, Checkpoint, Fault, Hash, InclusionProof, PublicLogKey, PublicWitnessKey, Published, Row, Signed, check_inclusion, find,
-    leaf_hash, read_export_line,
+    Audit, Checkpoint, Fault, Hash, InclusionProof, NoteError, PublicLogKey, PublicWitnessKey, Published, Row, Signed, check_inclusion,
+    find, leaf_hash, read_export_line,
 };
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use anyhow::{Context as _, anyhow, bail};
 use futures::{StreamExt as _, stream};
 use std::io::BufRead as _;
@@ -156,14 +156,23 @@ async fn of_store(store: &Store, mut known: Known) -> anyhow::Result<String> {
     if let Some(newest) = kept.last() {
         known.open(&newest.note, "the newest checkpoint in the store")?;
     }
+    let mut of_other_keys = 0;
     for kept in &kept {
         let from = format!("the checkpoint of {} in the store", kept.size);
-        let signed = Signed::open(kept.note.as_bytes(), &known.key, &[]).with_context(|| from.clone())?;
-        known.checkpoints.push((signed.checkpoint, from));
+        match Signed::open(kept.note.as_bytes(), &known.key, &[]) {
+            Ok(signed) => known.checkpoints.push((signed.checkpoint, from)),
+            // Signed before a new key was made; the newest one is not.
+            Err(NoteError::Unsigned(_)) => of_other_keys += 1,
+            Err(e) => return Err(e).context(from),
+        }
     }
     let (head, mut audit) = (store.log_size().await?, known.audit());
     let ranges = stream::iter((0..head).step_by(usize::try_from(AT_ONCE)?));
-    let read = |from: u64| tokio::spawn(rows(store.clone(), from, AT_ONCE.min(head - from)));
+    let read = |from: u64| {
+        let store = store.clone();
+        tokio::spawn(async move { store.audited(from, AT_ONCE.min(head - from)).await })
+    };
+    // Two hash while others read.
     let mut batches = ranges.map(read).buffered(4);
     while let Some(batch) = batches.next().await {
         for row in batch?? {
@@ -179,15 +188,12 @@ async fn of_store(store: &Store, mut known: Known) -> anyhow::Result<String> {
             Some(beyond) => bail!("the ledger is not what was logged: {}/{} stands behind the log's end", beyond.incident, beyond.seq),
             None => {
                 let said = all_well("the ledger", checkpoints, tree.size(), tree.root())?;
-                Ok(if newer == 0 { said } else { format!("{said}; the newest {newer} are in none yet") })
+                let said = if newer == 0 { said } else { format!("{said}; the newest {newer} are in none yet") };
+                Ok(if of_other_keys == 0 { said } else { format!("{said}; {of_other_keys} of another key were not compared") })
             }
         },
         Err(fault) => Err(named(store, fault).await),
     }
-}
-
-async fn rows(store: Store, from: u64, limit: u64) -> Result<Vec<Row>, StoreError> {
-    Ok(store.logged(from, limit).await?.iter().map(crate::store::Logged::row).collect())
 }
 
 /// Adds which entries are gone, where their incidents' numbers tell.
