@@ -10,7 +10,7 @@ use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
 use crate::publish::Publisher;
-use crate::safety::{ConsentRules, Limits, OwnGround, Policies, SafetyChecker};
+use crate::safety::{ConsentRules, Limits, OwnGround, Policies};
 use crate::store::{Freeze, Store};
 use crate::tools::Bench;
 use anyhow::{Context as _, anyhow};
@@ -110,6 +110,7 @@ fn notifier(config: &Config) -> anyhow::Result<Notifier> {
 
 fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Notifier>) -> anyhow::Result<Parts> {
     let own = own_ground(store.path(), &config);
+    let checker = config.checker();
     let inventory = Arc::new(config.inventory);
     let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), ssh_dir(&config.run_dir)?, fleet::Limits::default()));
     let bench = Bench {
@@ -130,12 +131,13 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         runbooks: config.runbooks,
         model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
         policy_version: policy_version(&config.limits, &config.consent, &config.policies)?,
-        checker: SafetyChecker::new(config.limits, config.policies).with_hours(config.hours).with_thresholds(config.risk),
+        checker,
         approvers: config.approvers,
         consent: config.consent,
         bench,
         notifier,
         settings: config.settings,
+        halt_file: config.halt_file,
     })
 }
 

@@ -3,6 +3,9 @@
 mod approval;
 
 pub use approval::{approvals, show as approval};
+mod authority;
+
+pub use authority::{AgentView, OrdersView, TrustView, orders, trust};
 
 use crate::domain::{Alert, Impact, Incident, IncidentId, Recorded, Risk, State, Step, StepEnd, Time, Verdict};
 use crate::store::{Listed, NoticeRow, Store, StoreError};

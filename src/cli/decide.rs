@@ -129,7 +129,7 @@ fn asked_back(approval: &Approval, decision: Decision) -> anyhow::Result<bool> {
 }
 
 /// The real user's name, not what an environment variable claims, where the system knows one.
-fn login_name() -> String {
+pub(super) fn login_name() -> String {
     let uid = rustix::process::getuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_else(|_| String::new());
     let line = users.lines().find(|line| line.split(':').nth(2) == Some(uid.to_string().as_str()));

@@ -10,11 +10,13 @@ mod explain;
 mod hand;
 mod incidents;
 mod ledger;
+mod orders;
 mod policy;
 mod serve;
 mod sign;
 mod stage;
 mod table;
+mod trust;
 mod witness;
 
 use crate::config::{self, Complaint, Config, Overrides};
@@ -57,6 +59,20 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Co-sign checkpoints of other machines' ledgers, each only if it takes back nothing that was seen.
     Witness(witness::WitnessArgs),
+    /// Stop changing anything, at once and everywhere: `paramedic halt --reason "…"`.
+    Halt(orders::ReasonArgs),
+    /// End a halt.
+    Resume(orders::ReasonArgs),
+    /// Leave a service to humans: `paramedic hands-off api --reason "…" --for 2h`.
+    HandsOff(orders::HandsOffArgs),
+    /// Give it back.
+    HandsOn(orders::HandsOnArgs),
+    /// What keeps Paramedic from acting now: halts, hands off, freezes, open breakers.
+    Orders(orders::OrdersArgs),
+    /// Close an incident whose end was never told: `paramedic close INC-7 --reason "…"`.
+    Close(orders::CloseArgs),
+    /// How far each agent is trusted, and why; `paramedic trust close-breaker AGENT --reason "…"`.
+    Trust(trust::TrustArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
     /// What the SafetyChecker would say to an action, layer by layer, and which policy decides.
@@ -165,6 +181,13 @@ impl Cli {
             Command::Deny(args) => decide::deny(args).await,
             Command::Ledger(args) => ledger::run(args).await,
             Command::Witness(args) => witness::run(args).await,
+            Command::Halt(args) => orders::halt(args).await,
+            Command::Resume(args) => orders::resume(args).await,
+            Command::HandsOff(args) => orders::hands_off(args).await,
+            Command::HandsOn(args) => orders::hands_on(args).await,
+            Command::Orders(args) => orders::list(args).await,
+            Command::Close(args) => orders::close(args).await,
+            Command::Trust(args) => trust::run(args).await,
             Command::Classify(args) => classify::run(&args),
             Command::Explain(args) => explain::run(args).await,
             Command::Policy(args) => policy::run(args).await,

@@ -135,18 +135,23 @@ impl Document {
         Complaint { file: self.path.clone(), line: Some(self.root.line_of(path)), message }
     }
 
-    /// One text, with its variables filled in; none where the document has none.
-    pub fn text_at(&self, path: &str, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) -> Option<String> {
+    /// One text, with its variables filled in; `Some(None)` where the document has none.
+    pub fn text_at(
+        &self,
+        path: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+        complaints: &mut Vec<Complaint>,
+    ) -> Option<Option<String>> {
         let value = self.root.value().pointer(&format!("/{}", path.replace('.', "/"))).cloned();
         match value {
             Some(Value::String(text)) => match super::secrets::expand(&text, &mut |name| environment(name)) {
-                Ok(expanded) => Some(expanded.unwrap_or(text)),
+                Ok(expanded) => Some(Some(expanded.unwrap_or(text))),
                 Err(why) => {
                     complaints.push(self.complaint(path, &why));
                     None
                 }
             },
-            None | Some(Value::Null) => Some(super::file::store_url()),
+            None | Some(Value::Null) => Some(None),
             Some(_) => {
                 complaints.push(self.complaint(path, "expected a text"));
                 None

@@ -9,7 +9,7 @@ use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
-use crate::safety::{Hours, Limits, Thresholds};
+use crate::safety::{FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -80,6 +80,14 @@ pub struct MainFile {
     pub hours: Option<Hours>,
     #[serde(default)]
     pub risk: Thresholds,
+    #[serde(default)]
+    pub trust: TrustBounds,
+    /// Times in which changes wait, or are not made.
+    #[serde(default)]
+    pub freezes: Vec<FreezeWindow>,
+    /// While this file is there everything is halted. `HALT` beside the store without it.
+    #[serde(default)]
+    pub halt_file: Option<PathBuf>,
     #[serde(default)]
     pub llm: Option<LlmSettings>,
     #[serde(default)]
@@ -220,6 +228,12 @@ pub fn read(
     }
     if file.hours.as_ref().is_some_and(|hours| hours.from == hours.to || hours.days.is_empty()) {
         complain("hours", "expected a day at least, and `from` and `to` to differ".into());
+    }
+    if let Some(problem) = file.trust.problem() {
+        complain("trust.confirm_below", problem);
+    }
+    for (index, problem) in file.freezes.iter().enumerate().filter_map(|(index, window)| Some((index, window.problem()?))) {
+        complain(&format!("freezes[{index}]"), problem);
     }
     if file.llm.as_ref().is_some_and(|llm| !(1..=200).contains(&llm.timeout_seconds)) {
         complain("llm.timeout_seconds", "expected 1 to 200".into());

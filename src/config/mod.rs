@@ -22,7 +22,7 @@ use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
 use crate::publish::LedgerKeys;
-use crate::safety::{Approvers, ConsentRules, Hours, Limits, Policies, Thresholds};
+use crate::safety::{Approvers, ConsentRules, FreezeWindow, Hours, Limits, Policies, SafetyChecker, Thresholds, TrustBounds};
 use crate::tools;
 use document::Document;
 use secrecy::SecretString;
@@ -47,6 +47,10 @@ pub struct Config {
     pub hours: Option<Hours>,
     pub risk: Thresholds,
     pub policies: Arc<Policies>,
+    pub trust: TrustBounds,
+    pub freezes: Vec<FreezeWindow>,
+    /// While this file is there everything is halted.
+    pub halt_file: PathBuf,
     pub llm: Option<LlmSettings>,
     pub slack: Option<SlackSettings>,
     pub pagerduty: Option<PagerDutySettings>,
@@ -73,6 +77,9 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
+        if let (Some(main), Some((inventory, _))) = (&main, &services) {
+            complaints.extend(strangers(&main.freezes, inventory).map(|message| Complaint::of_file(path, message)));
+        }
         let written = folder.join("policies");
         let policies = policies::read(&written, services.as_ref().map(|(inventory, _)| inventory), &mut complaints);
         let parts = (main, rules, services, policies, complaints.is_empty());
@@ -101,7 +108,8 @@ impl Config {
             );
         }
         let settings = main.settings();
-        let run_dir = run_dir(main.run_dir.as_deref(), &main.store.url);
+        let run_dir = beside_store(main.run_dir.as_deref(), &main.store.url, "run");
+        let halt_file = beside_store(main.halt_file.as_deref(), &main.store.url, "HALT");
         Ok(Self {
             listen,
             webhook_token: main.server.webhook_token,
@@ -114,6 +122,9 @@ impl Config {
             hours: main.hours,
             risk: main.risk,
             policies: Arc::new(policies),
+            trust: main.trust,
+            freezes: main.freezes,
+            halt_file,
             llm: main.llm,
             slack: main.slack,
             pagerduty: main.pagerduty,
@@ -129,6 +140,15 @@ impl Config {
             warnings,
             folder,
         })
+    }
+}
+
+impl Config {
+    /// The SafetyChecker that these files make.
+    pub fn checker(&self) -> SafetyChecker {
+        let checker = SafetyChecker::new(self.limits.clone(), self.policies.clone());
+        let checker = checker.with_hours(self.hours.clone()).with_thresholds(self.risk);
+        checker.with_trust(self.trust.clone()).with_freezes(self.freezes.clone())
     }
 }
 
@@ -201,10 +221,10 @@ pub fn standing(folder: &Path) -> Result<Standing, Vec<Complaint>> {
     standing.ok_or(complaints)
 }
 
-/// Absolute: children are told apart by it. Two stores have two.
-fn run_dir(named: Option<&Path>, store_url: &str) -> PathBuf {
+/// Absolute: children are told apart by their run folder. Two stores have two.
+fn beside_store(named: Option<&Path>, store_url: &str, usual: &str) -> PathBuf {
     let store = Path::new(store_url.trim_start_matches("sqlite://"));
-    let wanted = named.map_or_else(|| store.parent().unwrap_or(Path::new("")).join("run"), Path::to_owned);
+    let wanted = named.map_or_else(|| store.parent().unwrap_or(Path::new("")).join(usual), Path::to_owned);
     std::path::absolute(&wanted).unwrap_or(wanted)
 }
 
@@ -216,6 +236,7 @@ pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
     }
     let mut complaints = Vec::new();
     let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
+    let url = url.map(|named| named.unwrap_or_else(file::store_url));
     url.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
@@ -258,6 +279,25 @@ pub fn ledger(
         Some(section.ledger)
     });
     keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
+}
+
+/// The halt file's path alone, with the same care.
+pub fn halt_file(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Vec<Complaint>> {
+    let url = store_url(path, overrides, environment)?;
+    let mut complaints = Vec::new();
+    // A store that is named on the command line needs no configuration.
+    let named = match Document::open(path, &mut complaints) {
+        None if overrides.database_url.is_some() => return Ok(beside_store(None, &url, "HALT")),
+        document => document.and_then(|document| document.text_at("halt_file", environment, &mut complaints)),
+    };
+    let found = named.map(|named| beside_store(named.as_deref().map(Path::new), &url, "HALT"));
+    found.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// A freeze of a service that is not there freezes nothing.
+fn strangers<'a>(freezes: &'a [FreezeWindow], inventory: &'a Inventory) -> impl Iterator<Item = String> + 'a {
+    let named = freezes.iter().flat_map(|window| &window.services).filter(|name| inventory.service(name).is_none());
+    named.map(|name| format!("freezes: services: {name} is not in the inventory"))
 }
 
 fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<String>) -> SocketAddr {

@@ -5,8 +5,9 @@ use super::action::{Action, Outcome, Proposal, Target};
 use super::alert::Alert;
 use super::approval::{Principal, Vote};
 use super::facts::Grounds;
-use super::ids::{ApprovalId, Seq};
+use super::ids::{ApprovalId, OrderId, Seq};
 use super::level::{Level, Mode};
+use super::order::Reason;
 use super::time::Time;
 use super::verdict::{Opinion, Verdict};
 use serde::{Deserialize, Serialize};
@@ -173,6 +174,12 @@ pub enum Entry {
     Closed {
         outcome: String,
     },
+    /// A human says that it is over.
+    ClosedBy {
+        order: OrderId,
+        by: Principal,
+        reason: Reason,
+    },
 }
 
 impl Entry {
@@ -262,6 +269,7 @@ impl fmt::Display for Entry {
             Self::Resolved { summary } => write!(f, "resolved: {}", line(summary)),
             Self::Escalated { why } => write!(f, "escalated: {}", line(why)),
             Self::Closed { outcome } => write!(f, "closed: {}", line(outcome)),
+            Self::ClosedBy { by, reason, .. } => write!(f, "closed by {}: {}", line(&by.to_string()), line(&reason.to_string())),
         }
     }
 }

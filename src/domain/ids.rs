@@ -61,6 +61,10 @@ id!(
     /// An approval's number in this store.
     ApprovalId, "APR"
 );
+id!(
+    /// An order's number in this store.
+    OrderId, "ORD"
+);
 
 #[cfg(test)]
 mod tests {

@@ -10,10 +10,12 @@ mod incident;
 mod inventory;
 mod level;
 mod notice;
+mod order;
 mod problem;
 mod request;
 mod seen;
 mod time;
+mod trust;
 mod verdict;
 
 pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
@@ -21,15 +23,17 @@ pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
 pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via, Vote};
 pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use facts::{Agent, Facts, Grounds, Impact, Moment, Place, Resource, Risk, Score};
-pub use ids::{ApprovalId, IncidentId, Seq};
+pub use ids::{ApprovalId, IncidentId, OrderId, Seq};
 pub use incident::{FoldError, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
 pub use inventory::{Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path};
 pub use level::{Level, Mode};
 pub use notice::{Channel, Notice};
+pub use order::{InForce, NoReason, Order, OrderKind, Reason};
 pub use problem::Problem;
 pub use request::{Request, SealError, Sealed};
 pub use seen::{Seen, SeenDisk, SeenService};
 pub use time::{Clock, ManualClock, SystemClock, Time};
+pub use trust::{Breaker, Mark, MarkKind, Proposer, Trust};
 pub use verdict::{Layer, Opinion, Verdict};
 
 /// An incident's entries, for the tests of the floors above.

@@ -22,6 +22,9 @@ impl fmt::Display for Layer {
             Self::Policy => "policy",
             Self::Budget => "budget",
             Self::Risk => "risk",
+            Self::Trust => "trust",
+            Self::Freeze => "freeze",
+            Self::Orders => "orders",
             Self::Arguments => "arguments",
         })
     }
@@ -55,6 +58,12 @@ pub enum Layer {
     Budget,
     /// 7: the risk score against its thresholds.
     Risk,
+    /// 8: how often the one who proposes was right lately.
+    Trust,
+    /// 9: a freeze window.
+    Freeze,
+    /// 9: a human's orders: the kill switch, hands off a service.
+    Orders,
     /// The arguments do not fit the tool.
     Arguments,
 }

@@ -1,9 +1,10 @@
 //! The facts of this moment that an action is judged by, read from the store. What cannot be read stays missing, and counts against it.
 
 use super::raise::{STORM_KEY, STORM_WINDOW};
-use crate::domain::{Action, Effect, IncidentId, Inventory, Mode, Target, Time};
+use crate::domain::{Action, Effect, InForce, IncidentId, Inventory, Mode, Proposer, Target, Time, Trust};
 use crate::safety::Usage;
 use crate::store::{Store, StoreError};
+use std::path::Path;
 
 /// What has been used of the budgets. `storm` is the number of degraded services that make a large-scale incident.
 pub async fn usage(store: &Store, storm: u32, incident: IncidentId, action: &Action, now: Time) -> Usage {
@@ -44,6 +45,30 @@ pub fn mode(configured: Mode, of_rule: Option<Mode>, inventory: &Inventory, acti
     let touched = inventory.touched(action).into_iter().chain(about.service.as_ref());
     let by_service = touched.filter_map(|name| inventory.service(name)?.mode).max();
     [by_service, of_rule].into_iter().flatten().fold(configured, Mode::max)
+}
+
+/// What is in force now: orders, and the halt file.
+pub async fn in_force(store: &Store, halt_file: &Path, now: Time) -> Result<InForce, StoreError> {
+    let latest = store.latest_orders().await?;
+    let mut in_force = InForce::of(&latest.orders, latest.count, now);
+    in_force.halts.extend(super::halt_file(halt_file));
+    Ok(in_force)
+}
+
+/// The orders in force and the trust in who proposes; what changes nothing needs neither.
+pub async fn authority(
+    store: &Store,
+    halt_file: &Path,
+    proposer: &Proposer,
+    action: &Action,
+    now: Time,
+) -> (Option<InForce>, Option<Trust>) {
+    if !action.effect.changes_something() {
+        return (None, None);
+    }
+    let missing = |e: &StoreError| tracing::error!(error = %e, "orders or trust could not be read: nothing is changed");
+    let in_force = in_force(store, halt_file, now).await.inspect_err(missing).ok();
+    (in_force, store.trust(proposer).await.inspect_err(missing).ok())
 }
 
 fn read<T>(result: Result<T, StoreError>) -> Option<T> {

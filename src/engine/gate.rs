@@ -2,7 +2,9 @@
 
 use super::error::EngineError;
 use super::{Engine, facts};
-use crate::domain::{Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Verdict};
+use crate::domain::{
+    Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer, Verdict,
+};
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Ruling, Situation};
 use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
@@ -63,6 +65,8 @@ impl Engine {
         let now = self.now();
         let settings = &self.parts.settings;
         let usage = facts::usage(&self.parts.store, settings.storm_services, incident.id, &action, now).await;
+        let proposer = Proposer::of(planner_of(incident), incident.runbook.as_deref());
+        let (in_force, trust) = facts::authority(&self.parts.store, &self.parts.halt_file, &proposer, &action, now).await;
         let situation = Situation {
             now,
             incident: incident.id,
@@ -74,6 +78,9 @@ impl Engine {
             usage,
             own: &self.parts.own,
             approval,
+            proposer: &proposer,
+            trust: trust.as_ref(),
+            in_force: in_force.as_ref(),
         };
         self.parts.checker.rule(action, &situation)
     }
@@ -113,6 +120,7 @@ impl Engine {
             entries: vec![started],
             budget: budget(&action),
             hold: holds(incident, &action, &self.parts.inventory),
+            judged_by: permit.orders(),
             ..Commit::default()
         };
         if let Some(approval) = approval {

@@ -8,6 +8,7 @@ mod error;
 pub mod facts;
 mod gate;
 mod moves;
+mod orders;
 mod raise;
 mod recover;
 mod step;
@@ -18,6 +19,7 @@ mod vote;
 mod work;
 
 pub use ask::AGENT;
+pub use orders::{Wish, halt_file, order};
 pub use tell::notices_for;
 pub use vote::{Ballot, Electorate, vote};
 
@@ -29,6 +31,7 @@ use crate::safety::{Approvers, ConsentRules, OwnGround, SafetyChecker};
 use crate::store::{Inbox, InboxError, Store};
 use crate::tools::Bench;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -91,6 +94,8 @@ pub struct Parts {
     pub bench: Bench,
     pub notifier: Arc<Notifier>,
     pub settings: Settings,
+    /// While there is a file of this name, everything is halted.
+    pub halt_file: PathBuf,
 }
 
 pub struct Engine {

@@ -16,6 +16,9 @@ impl Engine {
         if !assigned.is_empty() {
             return self.take_in(claim, incident, assigned).await;
         }
+        if let Some(order) = self.closing_order(incident).await? {
+            return self.close_by_order(claim, incident, order).await;
+        }
         let next = next_move(incident, self.planners(incident), &self.parts.settings, self.now());
         match next {
             Move::Recover => self.recover(claim, incident).await,
@@ -53,6 +56,7 @@ impl Engine {
         let open = step.asked.as_ref().is_none_or(|asked| asked.state.is_open());
         let told = step.entries.iter().filter(|entry| open || !matches!(entry, Entry::Asked { .. }));
         step.notices.extend(told.flat_map(|entry| notices_for(incident, entry, &channels)));
+        step.channels = channels;
         let told = !step.notices.is_empty();
         let loud = |entry: &Entry| matches!(entry, Entry::Escalated { .. } | Entry::InDoubt { .. } | Entry::PlannerFailed { .. });
         let shown: Vec<(String, bool)> = step.entries.iter().map(|entry| (entry.to_string(), loud(entry))).collect();

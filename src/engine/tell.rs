@@ -60,7 +60,8 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
                 (email, message(Severity::Critical, &text)),
             ]
         }
-        Entry::Resolved { .. } => {
+        // A human's word that it is over ends the page as a verified fix does.
+        Entry::Resolved { .. } | Entry::ClosedBy { .. } => {
             let text = format!("{name}: {entry}");
             vec![(pagerduty, Notice::Resolve), (slack, message(Severity::Info, &text)), (email, message(Severity::Info, &text))]
         }

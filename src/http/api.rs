@@ -47,7 +47,7 @@ pub async fn show(State(doors): State<Doors>, Path(id): Path<String>) -> Respons
     }
 }
 
-fn internal(cause: &crate::store::StoreError) -> Response {
+pub fn internal(cause: &crate::store::StoreError) -> Response {
     tracing::error!(error = %cause, "the store could not be read for the API");
     error(StatusCode::INTERNAL_SERVER_ERROR, "the store could not be read; the server's log says why")
 }

@@ -6,7 +6,9 @@ mod api;
 mod approvals;
 mod clicks;
 mod ledger;
+mod orders;
 pub mod slack;
+mod slash;
 mod status;
 mod webhook;
 mod witness;
@@ -62,6 +64,8 @@ pub fn router(doors: Doors) -> Router {
     let api = Router::new()
         .route("/api/incidents", get(api::list))
         .route("/api/incidents/{id}", get(api::show))
+        .route("/api/orders", get(orders::list))
+        .route("/api/trust", get(orders::trust))
         .route("/ledger/checkpoint", get(ledger::checkpoint))
         .route("/ledger/tile/{*path}", get(ledger::tile))
         .layer(guard);
@@ -77,6 +81,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
         .route("/slack/interactions", post(clicks::receive))
+        .route("/slack/commands", post(slash::receive))
         .layer(DefaultBodyLimit::max(CLICK_LIMIT));
     webhook
         .merge(api)

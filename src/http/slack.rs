@@ -36,6 +36,8 @@ pub enum DoorError {
     Signature(#[from] SignatureError),
     #[error("expected exactly one form field `payload`")]
     Form,
+    #[error("expected the form fields `text` and `user_id`, each once")]
+    Command,
     #[error(transparent)]
     Click(#[from] ClickError),
 }
@@ -45,7 +47,7 @@ impl IntoResponse for DoorError {
     fn into_response(self) -> Response {
         match self {
             Self::Signature(_) => (StatusCode::UNAUTHORIZED, "the request is not signed by Slack, or too old\n").into_response(),
-            Self::Form | Self::Click(_) => (StatusCode::BAD_REQUEST, format!("{self}\n")).into_response(),
+            Self::Form | Self::Command | Self::Click(_) => (StatusCode::BAD_REQUEST, format!("{self}\n")).into_response(),
         }
     }
 }
@@ -93,14 +95,19 @@ pub enum NotAllowed {
 
 /// A signature proves that Slack sent it; this, that the one who clicked may decide.
 pub fn may_decide(click: &Click, settings: &SlackSettings) -> Result<(), NotAllowed> {
-    let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
-    if !fits(&settings.team_id, &click.team) {
+    permitted(&click.user_id, click.team.as_ref(), click.app_id.as_ref(), settings)
+}
+
+/// Does this user's word count, coming from this workspace and app?
+pub fn permitted(user: &str, team: Option<&String>, app: Option<&String>, settings: &SlackSettings) -> Result<(), NotAllowed> {
+    let fits = |wanted: &Option<String>, is: Option<&String>| wanted.is_none() || wanted.as_ref() == is;
+    if !fits(&settings.team_id, team) {
         return Err(NotAllowed::OtherTeam);
     }
-    if !fits(&settings.app_id, &click.app_id) {
+    if !fits(&settings.app_id, app) {
         return Err(NotAllowed::OtherApp);
     }
-    if allowed(&click.user_id, &settings.approvers) { Ok(()) } else { Err(NotAllowed::NoApprover) }
+    if allowed(user, &settings.approvers) { Ok(()) } else { Err(NotAllowed::NoApprover) }
 }
 
 /// Doubt denies: with no approvers listed, nobody is one.

@@ -32,6 +32,19 @@ async fn gauges(doors: &Doors) -> Result<(), crate::store::StoreError> {
     for (state, count) in store.counts().await? {
         metrics::gauge!("paramedic_incidents", "state" => state).set(count as f64);
     }
+    authority(doors).await?;
     metrics::gauge!("paramedic_outbox_pending").set(store.waiting_letters().await? as f64);
+    Ok(())
+}
+
+/// What keeps Paramedic from acting: somebody may want to be reminded of it.
+async fn authority(doors: &Doors) -> Result<(), crate::store::StoreError> {
+    let halted = !doors.engine.in_force().await?.halts.is_empty();
+    metrics::gauge!("paramedic_halted").set(f64::from(u8::from(halted)));
+    for (agent, trust) in doors.engine.store().trusted().await? {
+        let open = trust.breaker().is_some();
+        metrics::gauge!("paramedic_breaker_open", "agent" => agent.to_string()).set(f64::from(u8::from(open)));
+        metrics::gauge!("paramedic_trust_score", "agent" => agent.to_string()).set(f64::from(trust.score()));
+    }
     Ok(())
 }

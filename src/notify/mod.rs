@@ -175,6 +175,11 @@ impl SlackDesk {
     }
 }
 
+/// Outside text as Slack shows it: text and nothing else.
+pub fn escape(text: &str) -> String {
+    text::escape(text, slack::MAX_TEXT)
+}
+
 fn build_email(settings: &EmailSettings) -> Result<Email, Problem> {
     let login = match (&settings.user, &settings.password) {
         (Some(user), Some(password)) => Some((user.as_str(), password)),

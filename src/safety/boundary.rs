@@ -28,7 +28,7 @@ pub fn is_known(tool: &str) -> bool {
 }
 
 /// Tools that read, tell or ask. None of them can carry an effect.
-fn changes_nothing(tool: &str) -> bool {
+pub fn changes_nothing(tool: &str) -> bool {
     tool.starts_with("get_") || tool.starts_with("check_") || matches!(tool, "send_notification" | "request_human_confirmation")
 }
 

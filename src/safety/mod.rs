@@ -9,24 +9,29 @@ mod budget;
 mod consent;
 mod facts;
 mod floor;
+mod freeze;
 mod hours;
 mod level;
+mod orders;
 mod policy;
 mod risk;
 mod scope;
 mod signature;
 mod situation;
+mod trust;
 
 pub use approvers::{Approver, Approvers, NotAllowed};
 pub use consent::{Consent, ConsentRules, SignatureRules, consent, consented, facts as facts_of, may_approve, needed, released};
 pub use floor::is_forbidden;
+pub use freeze::FreezeWindow;
 pub use hours::Hours;
 pub use policy::{Policies, PolicyProblem, SCHEMA, Written};
 pub use risk::Thresholds;
 pub use signature::{NAMESPACE, SignatureError, key_of, verify};
 pub use situation::{Limits, OwnGround, Situation, Usage};
+pub use trust::{TrustBounds, marks, place};
 
-use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Verdict};
+use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Time, Verdict};
 use std::sync::Arc;
 
 /// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
@@ -35,6 +40,7 @@ pub struct AuthorizedAction {
     incident: IncidentId,
     action: Action,
     approval: Option<ApprovalId>,
+    orders: Option<i64>,
 }
 
 impl AuthorizedAction {
@@ -48,6 +54,11 @@ impl AuthorizedAction {
 
     pub fn approval(&self) -> Option<ApprovalId> {
         self.approval
+    }
+
+    /// How many orders it was judged by; good for nothing once there are more. None where it changes nothing.
+    pub fn orders(&self) -> Option<i64> {
+        self.orders
     }
 }
 
@@ -66,12 +77,15 @@ pub struct SafetyChecker {
     policies: Arc<Policies>,
     hours: Option<Hours>,
     thresholds: Thresholds,
+    trust: TrustBounds,
+    freezes: Vec<FreezeWindow>,
 }
 
 impl SafetyChecker {
-    /// Without working hours, and with the built-in thresholds of the risk score.
+    /// Without working hours and freezes, and with the built-in thresholds of risk and trust.
     pub fn new(limits: Limits, policies: Arc<Policies>) -> Self {
-        Self { limits, policies, hours: None, thresholds: Thresholds::default() }
+        let (thresholds, trust) = (Thresholds::default(), TrustBounds::default());
+        Self { limits, policies, hours: None, thresholds, trust, freezes: Vec::new() }
     }
 
     pub fn with_hours(self, hours: Option<Hours>) -> Self {
@@ -82,8 +96,21 @@ impl SafetyChecker {
         Self { thresholds, ..self }
     }
 
+    pub fn with_trust(self, trust: TrustBounds) -> Self {
+        Self { trust, ..self }
+    }
+
+    pub fn with_freezes(self, freezes: Vec<FreezeWindow>) -> Self {
+        Self { freezes, ..self }
+    }
+
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// The freeze windows that hold at `now`, for humans.
+    pub fn freezes(&self, now: Time) -> Vec<String> {
+        self.freezes.iter().filter(|window| window.holds(now)).map(ToString::to_string).collect()
     }
 
     /// By the name alone, before the arguments are understood: the floor's forbidden tools, and tools nobody knows.
@@ -102,6 +129,9 @@ impl SafetyChecker {
         opinions.push(self.policies.judge(facts));
         opinions.extend(budget::judge(action, situation, &self.limits));
         opinions.push(risk);
+        opinions.extend(trust::judge(action, situation, &self.trust));
+        opinions.extend(freeze::judge(action, situation, &self.freezes));
+        opinions.extend(orders::judge(action, situation));
         opinions
     }
 
@@ -111,14 +141,12 @@ impl SafetyChecker {
         let opinions = self.judge(&action, situation);
         let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
         let covering = situation.approval.filter(|held| held.covers(&action, situation.now) && held.incident() == situation.incident);
+        let orders = situation.in_force.filter(|_| action.effect.changes_something()).map(|in_force| in_force.count);
+        let authorize = |action, approval| AuthorizedAction { incident: situation.incident, action, approval, orders };
         match (strictest, covering) {
             (Verdict::Deny, _) => Ruling::Denied(action, opinions),
-            (Verdict::Allow, covering) => {
-                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: covering.map(Approval::id) }, opinions)
-            }
-            (Verdict::Confirm, Some(approval)) => {
-                Ruling::Allowed(AuthorizedAction { incident: situation.incident, action, approval: Some(approval.id()) }, opinions)
-            }
+            (Verdict::Allow, covering) => Ruling::Allowed(authorize(action, covering.map(Approval::id)), opinions),
+            (Verdict::Confirm, Some(approval)) => Ruling::Allowed(authorize(action, Some(approval.id())), opinions),
             (Verdict::Confirm, None) => Ruling::Confirm(action, opinions),
         }
     }

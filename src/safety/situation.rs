@@ -1,6 +1,6 @@
 //! The facts an action is judged by. `None` means "could not be read" and counts as exhausted.
 
-use crate::domain::{Approval, HostName, IncidentId, Inventory, Level, Mode, ServiceName, Target, Time};
+use crate::domain::{Approval, HostName, InForce, IncidentId, Inventory, Level, Mode, Proposer, ServiceName, Target, Time, Trust};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -21,6 +21,11 @@ pub struct Situation<'a> {
     pub own: &'a OwnGround,
     /// The approval that the incident holds, if any; checked against the action's digest.
     pub approval: Option<&'a Approval>,
+    /// Who proposes, and the trust in it.
+    pub proposer: &'a Proposer,
+    pub trust: Option<&'a Trust>,
+    /// The orders in force.
+    pub in_force: Option<&'a InForce>,
 }
 
 /// What has been used up, as the store tells it.

@@ -1,18 +1,20 @@
 //! The SafetyChecker against tables of facts, and against random ones. Here: an inventory, an incident about `api` on `web-1` at
 //! level 1 with every budget fresh, and actions on it; a test changes the one fact it is about.
 
+mod authority;
 mod budgets;
 mod floor;
+mod marks;
 mod policies;
 mod random;
 mod risk;
 mod rulings;
 mod scope;
 
-use super::{Limits, OwnGround, Policies, Ruling, SafetyChecker, Situation, Usage};
+use super::{FreezeWindow, Limits, OwnGround, Policies, Ruling, SafetyChecker, Situation, Usage};
 use crate::domain::{
-    Action, Approval, ApprovalId, ApprovalState, Decision, Effect, HostName, IncidentId, Inventory, InventoryFile, Layer, Level, Mode,
-    Opinion, Principal, Request, Sealed, Seen, ServiceName, Target, Tier, Time, Verdict, Via, Vote,
+    Action, Approval, ApprovalId, ApprovalState, Decision, Effect, HostName, InForce, IncidentId, Inventory, InventoryFile, Layer, Level,
+    Mode, Opinion, Principal, Proposer, Request, Sealed, Seen, ServiceName, Target, Tier, Time, Trust, Verdict, Via, Vote,
 };
 use serde_json::json;
 use std::sync::{Arc, LazyLock};
@@ -73,6 +75,10 @@ struct Facts {
     approval: Option<Approval>,
     limits: Limits,
     inventory: Inventory,
+    proposer: Proposer,
+    trust: Option<Trust>,
+    in_force: Option<InForce>,
+    freezes: Vec<FreezeWindow>,
 }
 
 const NOW: Time = Time::UNIX_EPOCH;
@@ -81,8 +87,12 @@ const INCIDENT: IncidentId = IncidentId(7);
 /// Without the inventory and the bounds, which are the same in every test.
 impl std::fmt::Debug for Facts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { level, mode, escalated, target, usage, approval, .. } = self;
-        write!(f, "level {level}, mode {mode}, escalated {escalated}, about {target}, {usage:?}, approval {}", approval.is_some())
+        let Self { level, mode, escalated, target, usage, approval, trust, in_force, .. } = self;
+        write!(
+            f,
+            "level {level}, mode {mode}, escalated {escalated}, about {target}, {usage:?}, approval {}, {trust:?}, {in_force:?}",
+            approval.is_some()
+        )
     }
 }
 
@@ -102,6 +112,10 @@ impl Facts {
             approval: None,
             limits: Limits::default(),
             inventory,
+            proposer: Proposer::Model,
+            trust: Some(Trust::default()),
+            in_force: Some(InForce::default()),
+            freezes: Vec::new(),
         }
     }
 
@@ -122,11 +136,18 @@ impl Facts {
             usage: self.usage.clone(),
             own: &self.own,
             approval: self.approval.as_ref(),
+            proposer: &self.proposer,
+            trust: self.trust.as_ref(),
+            in_force: self.in_force.as_ref(),
         }
     }
 
+    fn checker(&self) -> SafetyChecker {
+        checker(&self.limits).with_freezes(self.freezes.clone())
+    }
+
     fn rule(&self, action: &Action) -> Ruling {
-        checker(&self.limits).rule(action.clone(), &self.situation())
+        self.checker().rule(action.clone(), &self.situation())
     }
 
     fn verdict(&self, action: &Action) -> Verdict {
@@ -145,7 +166,7 @@ impl Facts {
 
     /// The opinions that deny.
     fn denials(&self, action: &Action) -> Vec<Opinion> {
-        let opinions = checker(&self.limits).judge(action, &self.situation());
+        let opinions = self.checker().judge(action, &self.situation());
         opinions.into_iter().filter(|opinion| opinion.verdict == Verdict::Deny).collect()
     }
 

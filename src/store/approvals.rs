@@ -193,7 +193,7 @@ async fn swap(connection: &mut AnyConnection, approval: &Approval, from: &str) -
     Ok(query.bind(approval.digest().0.clone()).execute(connection).await?.rows_affected() == 1)
 }
 
-async fn poke(connection: &mut AnyConnection, incident: IncidentId, now: Time) -> Result<()> {
+pub(super) async fn poke(connection: &mut AnyConnection, incident: IncidentId, now: Time) -> Result<()> {
     let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
     sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(connection).await?;
     Ok(())

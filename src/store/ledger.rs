@@ -37,6 +37,10 @@ pub struct Commit {
     /// Things to hold (`service:api`) until the incident is verified or handed over.
     pub hold: Vec<String>,
     pub notices: Vec<(Channel, Notice)>,
+    /// How many orders there were when an action was judged that now starts: one given since then is judged first.
+    pub judged_by: Option<i64>,
+    /// Where an alarm goes that follows from these entries: a breaker that opens.
+    pub channels: Vec<Channel>,
 }
 
 impl Commit {
@@ -119,6 +123,11 @@ impl Store {
         if query.execute(&mut *transaction).await?.rows_affected() != 1 {
             return Err(StoreError::Fenced(claim.incident));
         }
+        if let Some(judged_by) = step.judged_by
+            && super::orders::count(&mut transaction).await? != judged_by
+        {
+            return Err(StoreError::Fenced(claim.incident));
+        }
         hold(&mut transaction, claim.incident, &step.hold, now).await?;
         log::append(&mut transaction, claim.incident, &recorded).await?;
         project(&mut transaction, &after).await?;
@@ -126,6 +135,7 @@ impl Store {
         super::approvals::write(&mut transaction, step.asked.as_ref(), step.moved.as_ref()).await?;
         spend(&mut transaction, claim.incident, after.seq, &step.budget, now).await?;
         outbox::enqueue(&mut transaction, claim.incident, &step.notices, now).await?;
+        super::trust::write(&mut transaction, incident, &recorded, &step.channels).await?;
         if after.closed_at.is_some() || after.escalated.is_some() {
             sqlx::query("DELETE FROM remediations WHERE incident_id = $1").bind(claim.incident.0).execute(&mut *transaction).await?;
         }

@@ -9,8 +9,10 @@ mod incidents;
 mod judged;
 mod ledger;
 mod log;
+mod orders;
 mod outbox;
 mod transaction;
+mod trust;
 mod usage;
 
 pub use alerts::{Assigned, Waiting};
@@ -20,7 +22,9 @@ pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};
 pub use ledger::{BudgetUse, Commit, Wake};
 pub use log::{KeptCheckpoint, Logged};
+pub use orders::{Latest, OrderError};
 pub use outbox::{Letter, NoticeRow};
+pub use trust::{Marked, RELAPSE};
 
 use crate::domain::Time;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};

@@ -5,6 +5,7 @@ mod classifying;
 mod deciding;
 mod explaining;
 mod ledger;
+mod ordering;
 mod replaying;
 mod serving;
 mod shows;

@@ -5,7 +5,9 @@ use crate::server::{Server, TOKEN, WITH_TOKEN, until};
 use insta::assert_snapshot;
 use paramedic::clients::alertmanager::Alertmanager;
 use paramedic::clients::prometheus::Prometheus;
-use paramedic::domain::{IncidentId, Inventory, Level, Mode, Outcome, Proposal, ServiceName, SystemClock, Target};
+use paramedic::domain::{
+    InForce, IncidentId, Inventory, Level, Mode, Outcome, Proposal, Proposer, ServiceName, SystemClock, Target, Trust,
+};
 use paramedic::safety::{Limits, OwnGround, Ruling, SafetyChecker, Situation, Usage};
 use paramedic::tools::{self, About, Bench};
 use rustix::process::{Pid, Signal, kill_process};
@@ -94,6 +96,7 @@ async fn observe(bench: &Bench, tool: &str, arguments: Value) -> Outcome {
     let proposal = Proposal { tool: tool.into(), arguments, reason: "a test".into(), step: None, call: None };
     let tool = tools::find(tool).unwrap();
     let action = tools::understand(tool, &proposal, About { inventory: &bench.inventory, target: &target }).unwrap();
+    let (agent, trust, in_force) = (Proposer::Model, Trust::default(), InForce::default());
     let situation = Situation {
         now: bench.clock.now(),
         incident: IncidentId(1),
@@ -105,6 +108,9 @@ async fn observe(bench: &Bench, tool: &str, arguments: Value) -> Outcome {
         usage: Usage::default(),
         own: &own,
         approval: None,
+        proposer: &agent,
+        trust: Some(&trust),
+        in_force: Some(&in_force),
     };
     let policies = Arc::new(paramedic::config::shipped_policies().unwrap());
     match SafetyChecker::new(Limits::default(), policies).rule(action, &situation) {

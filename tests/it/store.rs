@@ -6,10 +6,10 @@ use chrono::{DateTime, TimeDelta};
 use paramedic::app::App;
 use paramedic::domain::{
     Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, Decision, Effect, Entry, Fingerprint, Incident, IncidentId,
-    Level, Notice, PlannerKind, Principal, Proposal, Request, Sealed, Seen, ServiceName, Severity, SystemClock, Target, Tier, Time, Via,
-    Vote,
+    Level, Notice, OrderKind, Outcome, PlannerKind, Principal, Proposal, Reason, Request, Sealed, Seen, ServiceName, Severity, SystemClock,
+    Target, Tier, Time, Verdict, Via, Vote,
 };
-use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Freeze, Inbox, Lane, Store, StoreError, Wake};
+use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Freeze, Inbox, Lane, OrderError, Store, StoreError, Wake};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -536,4 +536,48 @@ async fn what_an_earlier_version_asked_is_void_after_the_upgrade() {
     let late = store.decide(ApprovalId(1), vote("ana", Decision::Grant, now()), None).await.unwrap_err();
     assert_eq!(late.to_string(), "APR-1 was asked for by an earlier version of Paramedic: it authorises nothing");
     assert!(store.open_approvals().await.unwrap().is_empty() && store.approval(ApprovalId(1)).await.unwrap().is_none());
+}
+
+/// An order that was given after an action was judged keeps it from starting.
+#[tokio::test]
+async fn an_action_judged_before_an_order_does_not_start_after_it() {
+    let story = Story::new().await;
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = story.claim(now()).await;
+    let seen = story.store.latest_orders().await.unwrap().count;
+    let reason = Reason::parse("calm down").unwrap();
+    let halt = story.store.order(OrderKind::Halt, principal("ana"), reason, now()).await.unwrap();
+    let started = Entry::Started {
+        proposal: proposal(),
+        planner: PlannerKind::Runbook,
+        action: restart(),
+        verdict: Verdict::Allow,
+        opinions: Vec::new(),
+        approval: None,
+    };
+    let commit = |seen: i64| Commit { entries: vec![started.clone()], judged_by: Some(seen), ..Commit::default() };
+    let late = story.store.commit(&claim, &mut incident, commit(seen), now()).await;
+    assert!(matches!(late, Err(StoreError::Fenced(_))), "{late:?}");
+    assert!(story.store.incident(incident.id).await.unwrap().unwrap().in_flight.is_none());
+    story.store.commit(&claim, &mut incident, commit(halt.id.0), now()).await.unwrap();
+
+    // What is under way is not closed over the head of the one who does it.
+    let close = OrderKind::CloseIncident { incident: incident.id };
+    let reason = || Reason::parse("over").unwrap();
+    let refused = story.store.order(close.clone(), principal("ana"), reason(), now()).await;
+    assert!(matches!(refused, Err(OrderError::UnderWay(..))), "{refused:?}");
+    let done = Commit::of(vec![Entry::Finished { outcome: Outcome::ok("done", json!({})) }]);
+    story.store.commit(&claim, &mut incident, done, now()).await.unwrap();
+    story.store.order(close, principal("ana"), reason(), now()).await.unwrap();
+    let past = OrderKind::HandsOff { service: api(), until: Some(now()) };
+    assert!(matches!(story.store.order(past, principal("ana"), reason(), now()).await, Err(OrderError::Past(_))));
+}
+
+#[tokio::test]
+async fn a_strange_order_is_an_error_that_names_its_row() {
+    let story = Story::new().await;
+    story.store.order(OrderKind::Halt, principal("ana"), Reason::parse("x").unwrap(), now()).await.unwrap();
+    story.tamper("UPDATE orders SET body = '{\"order\":\"halt\"}'").await;
+    let told = story.store.latest_orders().await.unwrap_err().to_string();
+    assert!(told.starts_with("store: row orders 1 is not readable"), "{told}");
 }

@@ -4,9 +4,10 @@ use crate::app::own_ground;
 use crate::cli::{EX_USAGE, Files, say, table};
 use crate::config::Config;
 use crate::domain::{
-    Action, Clock as _, Facts, HostName, IncidentId, Layer, Level, Opinion, Proposal, ServiceName, SystemClock, Target, Time, Verdict,
+    Action, Clock as _, Facts, HostName, InForce, IncidentId, Layer, Level, Opinion, Proposal, Proposer, ServiceName, SystemClock, Target,
+    Time, Trust, Verdict,
 };
-use crate::engine::facts;
+use crate::engine::{facts, halt_file};
 use crate::safety::{Consent, SafetyChecker, Situation, Usage};
 use crate::store::Store;
 use crate::tools::{self, About, Tool};
@@ -38,6 +39,9 @@ pub struct ActionArgs {
     /// When: 2026-07-01T03:00:00Z; now without it.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Who proposes it, model or runbook:NAME: its trust counts.
+    #[arg(long, default_value = "model")]
+    agent: Proposer,
     /// The planner's reason.
     #[arg(long, default_value = "asked with paramedic explain")]
     reason: String,
@@ -101,6 +105,7 @@ struct Asked {
     arguments: Map<String, Value>,
     level: Level,
     at: Time,
+    agent: Proposer,
     reason: String,
 }
 
@@ -122,7 +127,15 @@ impl Asked {
             arguments.insert(key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)));
         }
         let level = Level::try_from(args.level)?;
-        Ok(Self { tool: args.tool.clone(), target: Target { service, host }, arguments, level, at, reason: args.reason.clone() })
+        Ok(Self {
+            tool: args.tool.clone(),
+            target: Target { service, host },
+            arguments,
+            level,
+            at,
+            agent: args.agent.clone(),
+            reason: args.reason.clone(),
+        })
     }
 
     /// What the tool knows and the command line says anyway, where it is not among the arguments.
@@ -146,8 +159,7 @@ impl Asked {
 }
 
 async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> {
-    let checker = SafetyChecker::new(config.limits.clone(), config.policies.clone());
-    let checker = checker.with_hours(config.hours.clone()).with_thresholds(config.risk);
+    let checker = config.checker();
     if let Some(opinion) = checker.screen(&asked.tool) {
         return Ok(Explanation::of(&checker, asked.tool.clone(), vec![opinion], "none was looked at".into()));
     }
@@ -159,7 +171,7 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
     let proposal = asked.proposal(tool);
     let about = About { inventory: &config.inventory, target: &asked.target };
     let action = tools::understand(tool, &proposal, about).map_err(|why| format!("{}: {why}", asked.tool))?;
-    let (usage, budgets) = usage(config, &action, asked.at).await;
+    let Told { usage, in_force, trust, budgets } = told(config, &action, asked).await;
     let store = Path::new(config.store_url.trim_start_matches("sqlite://"));
     let own = own_ground(store, config);
     let situation = Situation {
@@ -173,23 +185,37 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
         usage,
         own: &own,
         approval: None,
+        proposer: &asked.agent,
+        trust: trust.as_ref(),
+        in_force: in_force.as_ref(),
     };
     let opinions = checker.judge(&action, &situation);
     Ok(Explanation::of(&checker, format!("{} on {}", action.summary(), action.target), opinions, budgets))
 }
 
-/// As the store tells, or as if nothing had been used yet.
-async fn usage(config: &Config, action: &Action, now: Time) -> (Usage, String) {
+/// What the store says that an action is judged by.
+struct Told {
+    usage: Usage,
+    in_force: Option<InForce>,
+    trust: Option<Trust>,
+    budgets: String,
+}
+
+/// As the store tells, or as if nothing had been used or ordered yet.
+async fn told(config: &Config, action: &Action, asked: &Asked) -> Told {
     match Store::open_beside(&config.store_url).await {
         Ok(store) => {
-            let usage = facts::usage(&store, config.settings.storm_services, IncidentId(0), action, now).await;
+            let usage = facts::usage(&store, config.settings.storm_services, IncidentId(0), action, asked.at).await;
+            let (in_force, trust) = facts::authority(&store, &config.halt_file, &asked.agent, action, asked.at).await;
             store.close().await;
-            (usage, format!("as {} tells", config.store_url))
+            Told { usage, in_force, trust, budgets: format!("as {} tells", config.store_url) }
         }
         Err(e) => {
             let fresh = || config.inventory.services().map(|service| (service.name.clone(), 0)).collect();
             let usage = Usage { restarts: fresh(), scaled: fresh(), actions: Some(0), hosts: Some(Vec::new()), degraded: Some(0) };
-            (usage, format!("assumed to be untouched ({e})"))
+            let in_force = InForce { halts: halt_file(&config.halt_file).into_iter().collect(), ..InForce::default() };
+            let budgets = format!("assumed to be untouched ({e})");
+            Told { usage, in_force: Some(in_force), trust: Some(Trust::default()), budgets }
         }
     }
 }

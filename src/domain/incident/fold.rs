@@ -166,6 +166,11 @@ impl Incident {
             }
             Entry::Resolved { summary } => self.end(State::Resolved, summary, recorded.at),
             Entry::Closed { outcome } => self.end(State::Closed, outcome, recorded.at),
+            Entry::ClosedBy { .. } if self.in_flight.is_some() => return Err(self.illegal(seq, "closed while an action is under way")),
+            Entry::ClosedBy { by, reason, .. } => {
+                self.pending = None;
+                self.end(State::Closed, &format!("closed by {by}: {reason}"), recorded.at);
+            }
             Entry::Escalated { why } => {
                 let firing = self.still_firing();
                 self.escalated = Some(Handover { why: why.clone(), at: recorded.at, firing });

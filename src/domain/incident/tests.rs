@@ -144,6 +144,10 @@ impl Ledger {
 use Level::{One, Three, Two};
 use PlannerKind::{Model, Runbook};
 
+fn closed_by() -> Entry {
+    Entry::ClosedBy { order: crate::domain::OrderId(1), by: ana(), reason: crate::domain::Reason::parse("restored").unwrap() }
+}
+
 /// Whole lives of incidents.
 fn stories() -> Vec<(&'static str, Ledger, State)> {
     let granted = |id| Entry::Granted { approval: ApprovalId(id), by: ana(), votes: Vec::new() };
@@ -175,6 +179,7 @@ fn stories() -> Vec<(&'static str, Ledger, State)> {
         ("put off", Ledger::of(One).run(Runbook).then(Entry::Waiting { why: "INC-2 is at it".into() }), State::Diagnosing),
         ("observed", Ledger::of(Three).escalated().run(Runbook).did("get_metrics", true).run_ended(), State::Escalated),
         ("model", Ledger::of(Two).run(Model).then(thought(&["get_metrics", "drop_table"])).did("get_metrics", true), State::Diagnosing),
+        ("closed by a human", Ledger::of(Two).run(Runbook).asked(3).then(closed_by()), State::Closed),
         (
             "closed",
             Ledger::of(Two)
@@ -259,6 +264,7 @@ fn a_sequence_that_cannot_be_is_an_error_that_names_the_entry() {
         ),
         (run().asked(3).then(Entry::Expired { approval: ApprovalId(4), granted: false }), "decided, but something else was asked"),
         (run().then(signal), "a signal outside verification"),
+        (run().started("restart_service").then(closed_by()), "closed while an action is under way"),
     ];
     for (ledger, why) in illegal {
         let error = ledger.replay().unwrap_err();

@@ -2,6 +2,7 @@
 //! written down here a second time, from the facts alone.
 
 use super::*;
+use crate::domain::{Mark, MarkKind};
 use proptest::prelude::*;
 
 const SERVICES: [&str; 8] = ["api", "db", "pooler", "worker", "other", "responder", "paramedic", "ghost"];
@@ -77,15 +78,63 @@ fn a_usage() -> impl Strategy<Value = Usage> {
     })
 }
 
+/// Orders, trust and freezes, mostly none in the way.
+fn an_authority() -> impl Strategy<Value = (Option<InForce>, Option<Trust>, Vec<FreezeWindow>)> {
+    let hands_off = prop::collection::vec(a_service(), 0..2);
+    let in_force = (prop::bool::weighted(0.1), hands_off, prop::bool::weighted(0.3)).prop_map(|(halted, services, some)| InForce {
+        halts: halted.then(|| "halt by ana".to_owned()).into_iter().collect(),
+        hands_off: services.into_iter().filter(|_| some).map(|name| (name, "by ana".to_owned())).collect(),
+        count: 1,
+    });
+    let kinds = prop::sample::select(vec![MarkKind::Verified, MarkKind::Critical, MarkKind::Failed, MarkKind::Failed]);
+    let trust = prop::collection::vec((kinds, 0..3_i64), 0..7).prop_map(|marks| {
+        let mut trust = Trust::default();
+        for (kind, n) in marks {
+            let mark =
+                Mark { agent: Proposer::Model, kind, incident: INCIDENT, seq: 1, place: n.to_string(), alertname: "A".into(), at: NOW };
+            trust.take(&mark);
+        }
+        trust
+    });
+    let freeze = |services: Vec<&str>| {
+        let window = json!({ "reason": "x", "from": "1970-01-01T00:00:00Z", "to": "1970-01-02T00:00:00Z", "services": services });
+        serde_json::from_value::<FreezeWindow>(window).unwrap()
+    };
+    let freezes = prop::sample::select(vec![vec![], vec![], vec![], vec![freeze(vec![])], vec![freeze(vec!["pooler", "other"])]]);
+    let some = (prop::option::weighted(0.95, in_force), prop::option::weighted(0.95, trust), freezes);
+    let none = Just((Some(InForce::default()), Some(Trust::default()), Vec::new()));
+    prop_oneof![3 => none, 1 => some]
+}
+
+/// Does something of layers 8 and 9 stand against a change?
+fn forbidden_today(action: &Action, f: &Facts) -> bool {
+    let Some((in_force, trust)) = f.in_force.as_ref().zip(f.trust.as_ref()) else { return true };
+    let mut touched: Vec<String> = match &action.effect {
+        Effect::Restart { services } => services.iter().map(ToString::to_string).collect(),
+        Effect::Scale { service, .. } => vec![service.to_string()],
+        _ => Vec::new(),
+    };
+    touched.extend(f.target.service.iter().chain(&action.target.service).map(ToString::to_string));
+    let through =
+        |name: &str| if name == "api" { vec!["api", "pooler", "worker"] } else { vec![name] }.into_iter().map(str::to_owned).collect();
+    let in_hand = in_force.hands_off.iter().any(|(name, _)| {
+        let parts: Vec<String> = through(name.as_str());
+        parts.iter().any(|part| touched.contains(part))
+    });
+    let frozen = f.freezes.iter().any(|w| w.services.is_empty() || w.services.iter().any(|s| touched.contains(&s.to_string())));
+    !in_force.halts.is_empty() || in_hand || frozen || trust.breaker().is_some()
+}
+
 fn facts() -> impl Strategy<Value = Facts> {
     let levels = prop::sample::select(vec![Level::One, Level::One, Level::Two, Level::Three]);
     let modes = prop::sample::select(vec![Mode::Auto, Mode::Auto, Mode::Review, Mode::Disabled]);
-    (levels, modes, prop::bool::weighted(0.1), a_target(), any::<bool>(), a_usage(), any::<bool>()).prop_map(
-        |(level, mode, escalated, about, about_api, usage, fresh)| {
+    let authority = an_authority();
+    (levels, modes, prop::bool::weighted(0.1), a_target(), any::<bool>(), a_usage(), any::<bool>(), authority).prop_map(
+        |(level, mode, escalated, about, about_api, usage, fresh, (in_force, trust, freezes))| {
             let good = Facts::good();
             let target = if about_api { good.target.clone() } else { about };
             let usage = if fresh { good.usage.clone() } else { usage };
-            Facts { level, mode, escalated, target, usage, ..good }
+            Facts { level, mode, escalated, target, usage, in_force, trust, freezes, ..good }
         },
     )
 }
@@ -140,7 +189,7 @@ proptest! {
     fn nothing_is_changed_but_within_every_bound(action in an_action(), facts in facts(), approve in any::<bool>(), edit in 0_usize..3) {
         let facts = if approve { facts.with(|f| f.approval = Some(granted(&action))) } else { facts };
         let on_db = facts.inventory.touched(&action).contains(&service("db"));
-        let checker = SafetyChecker::new(facts.limits.clone(), edited(edit));
+        let checker = SafetyChecker::new(facts.limits.clone(), edited(edit)).with_freezes(facts.freezes.clone());
         if let Ruling::Allowed(permit, _) = checker.rule(action.clone(), &facts.situation()) {
             prop_assert_eq!(permit.action(), &action);
             if action.effect.changes_something() {
@@ -150,8 +199,10 @@ proptest! {
                     && facts.mode == Mode::Auto
                     && action.tool != "update_config"
                     && action.tier != Tier::Destructive;
+                prop_assert!(!forbidden_today(&action, &facts), "{:?} was allowed", action);
+                let trusted = facts.trust.as_ref().is_some_and(|trust| trust.score() >= 300);
                 prop_assert!(!on_db || edit != 2, "{:?} in spite of {:?}", action, EDITS[edit]);
-                let by_itself = by_itself && !(on_db && edit == 1);
+                let by_itself = by_itself && trusted && !(on_db && edit == 1);
                 prop_assert!(by_itself || permit.approval() == Some(ApprovalId(3)));
             }
         }
@@ -159,7 +210,7 @@ proptest! {
 
     #[test]
     fn the_ruling_is_the_strictest_opinion_in_whatever_order(action in an_action(), facts in facts(), turn in 0_usize..8) {
-        let mut opinions = checker(&facts.limits).judge(&action, &facts.situation());
+        let mut opinions = facts.checker().judge(&action, &facts.situation());
         let count = opinions.len();
         opinions.rotate_left(turn % count);
         let strictest = opinions.iter().fold(Verdict::Allow, |so_far, opinion| so_far.max(opinion.verdict));
@@ -173,7 +224,7 @@ fn the_random_facts_reach_every_verdict_for_changes() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeMap::new();
-    for _ in 0..1_500 {
+    for _ in 0..3_000 {
         let action = an_action().new_tree(&mut runner).unwrap().current();
         let facts = facts().new_tree(&mut runner).unwrap().current();
         if action.effect.changes_something() {

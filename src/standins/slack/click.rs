@@ -86,17 +86,47 @@ impl SlackStandin {
 
     /// Posts the bytes to Paramedic's door; delivering twice is a replay.
     pub async fn deliver(&self, base_url: &str, click: &SignedClick) -> Result<u16, ClickError> {
-        let url = format!("{base_url}/slack/interactions");
-        let failed = |error: &dyn std::error::Error| ClickError::Deliver(url.clone(), error.to_string());
+        Ok(self.post(&format!("{base_url}/slack/interactions"), click).await?.0)
+    }
+
+    /// The status and the text of the answer.
+    async fn post(&self, url: &str, click: &SignedClick) -> Result<(u16, String), ClickError> {
+        let failed = |error: &dyn std::error::Error| ClickError::Deliver(url.to_owned(), error.to_string());
         let client = http::client(PATIENCE).map_err(|error| failed(&error))?;
         let request = client
-            .post(&url)
+            .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
             .header(TIMESTAMP, &click.timestamp)
             .header(SIGNATURE, &click.signature)
             .body(click.body.clone());
         let answer = request.send().await.map_err(|error| failed(&error))?;
-        Ok(answer.status().as_u16())
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(|error| failed(&error))?))
+    }
+
+    /// `/paramedic TEXT` by `user`, as Slack posts it; what Slack would show: `{response_type, text}`.
+    pub async fn command(&self, base_url: &str, text: &str, user: &str, now: Time) -> Result<Value, ClickError> {
+        let fields = [
+            ("token", "verification-token"),
+            ("team_id", Self::TEAM),
+            ("team_domain", "stand-in"),
+            ("channel_id", Self::CHANNEL),
+            ("channel_name", Self::CHANNEL_NAME.trim_start_matches('#')),
+            ("user_id", user),
+            ("user_name", "somebody"),
+            ("command", "/paramedic"),
+            ("text", text),
+            ("api_app_id", Self::APP),
+            ("is_enterprise_install", "false"),
+            ("trigger_id", "1.2.3"),
+        ];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let timestamp = now.timestamp().to_string();
+        let signature = signature(&SecretString::from(Self::SIGNING_SECRET), &timestamp, body.as_bytes())?;
+        let signed = SignedClick { body, timestamp, signature };
+        let url = format!("{base_url}/slack/commands");
+        let (_, said) = self.post(&url, &signed).await?;
+        serde_json::from_str(&said).map_err(|error| ClickError::Deliver(url, format!("{error} in `{said}`")))
     }
 
     /// The same click over Socket Mode; returns once it is acknowledged.

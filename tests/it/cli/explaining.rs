@@ -49,6 +49,7 @@ fn a_restart_is_explained_layer_by_layer_down_to_the_line_of_the_policy() {
       policy    confirm  policy payments_by_hand: payments are never restarted unasked
       budget    allow    restart 1 of 3 in an hour
       risk      allow    risk 0.65 (disruptive 0.35, production +0.20, off-hours +0.10)
+      trust     allow    the trust in model is 500
 
       policy   payments_by_hand, policies/own.cedar:2
       approve  1 human

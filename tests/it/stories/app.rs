@@ -7,11 +7,11 @@ use super::place::Place;
 use futures::FutureExt as _;
 use paramedic::app::App;
 use paramedic::config::{Config, Overrides};
-use paramedic::domain::{ApprovalId, Clock, Decision, Time, Via};
-use paramedic::engine::{Ballot, Electorate, vote};
+use paramedic::domain::{ApprovalId, Clock, Decision, Order, OrderKind, Proposer, Reason, Time, Trust, Via};
+use paramedic::engine::{Ballot, Electorate, Wish, vote};
 use paramedic::standins::model::{ModelStandin, Reply};
 use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
-use paramedic::store::{DecideError, Freeze, FreezePoint, Store};
+use paramedic::store::{DecideError, Freeze, FreezePoint, OrderError, Store};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -400,6 +400,34 @@ impl TestApp {
         let decided = vote(&store, electorate, ApprovalId(approval), ballot, self.now()).await;
         store.close().await;
         decided.map(|_| ())
+    }
+
+    /// A human's order from a second process at the same store.
+    pub async fn order(&mut self, kind: OrderKind, user: &str, reason: &str) -> Result<Order, OrderError> {
+        self.mend().await;
+        let store = Store::open_beside(&self.place.store_url()).await.unwrap();
+        let wish = Wish { kind, who: user.to_owned(), via: Via::Cli, reason: Reason::parse(reason).unwrap() };
+        let approvers = self.app.as_ref().unwrap().engine.approvers().clone();
+        let ordered = paramedic::engine::order(&store, &approvers, wish, self.now()).await;
+        store.close().await;
+        ordered
+    }
+
+    /// `/paramedic TEXT` in Slack; what Slack shows for it.
+    pub async fn slash(&mut self, text: &str, user: &str) -> Value {
+        self.mend().await;
+        self.slack.command(&self.base(), text, user, self.now()).await.unwrap()
+    }
+
+    pub async fn trust(&mut self, agent: &Proposer) -> Trust {
+        self.mend().await;
+        self.app.as_ref().unwrap().engine.store().trust(agent).await.unwrap()
+    }
+
+    pub async fn metrics(&mut self) -> String {
+        self.mend().await;
+        let request = self.http.get(format!("{}/metrics", self.base())).header("connection", "close");
+        request.send().await.unwrap().text().await.unwrap()
     }
 
     /// Waits for what Slack tells a clicking user alone.

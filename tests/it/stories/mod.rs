@@ -13,9 +13,11 @@ mod ledger;
 mod level_one;
 mod level_three;
 mod level_two;
+mod orders;
 mod planners;
 mod policies;
 mod ten_failures;
+mod trust;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};
