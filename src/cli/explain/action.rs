@@ -256,7 +256,7 @@ impl Explanation {
         }
         lines.extend(self.facts.iter().flat_map(facts_lines));
         lines.push(format!("  budgets  {}", table::whole(&self.budgets)));
-        lines.push(format!("  version  {}", self.policies.get(..12).unwrap_or(&self.policies)));
+        lines.push(format!("  version  {}", self.policies.get(..16).unwrap_or(&self.policies)));
         lines.join("\n")
     }
 }

@@ -118,13 +118,14 @@ fn what_would_end_the_parsers_stack_is_refused_and_what_is_merely_long_is_not() 
         let deep = told(&forbid(&format!("{}true{}", open.repeat(100_000), close.repeat(100_000)))).unwrap();
         assert!(deep.starts_with("own.cedar:4:") && deep.contains("nested too deeply: expected at most 24"), "{deep}");
     }
-    assert!(told(&forbid(&format!("{}true", "if context.storm then true else ".repeat(1_000)))).unwrap().contains("and 64 `if`"));
+    assert!(told(&forbid(&format!("{}true", "if context.storm then true else ".repeat(100)))).unwrap().contains("and 64 `if`"));
     let long = told(&format!("// ours\n{}", forbid(&format!("true{}", " && context.storm".repeat(100_000))))).unwrap();
-    assert!(long.starts_with("own.cedar:1:1: one policy is longer than 16384 bytes"), "{long}");
+    assert!(long.starts_with("own.cedar:1:1: one policy is longer than 4096 bytes"), "{long}");
     // As deep, and as long, as is taken.
     assert_eq!(told(&forbid(&format!("{}context.storm{}", "(".repeat(23), ")".repeat(23)))), None);
-    let chain = with(&forbid(&format!("context.storm{}", " || context.level > 3".repeat(700))));
-    assert_eq!(said(&chain, &Facts::good(), &restart(&["api"])).0, Allow, "asking it fits on the stack too");
+    let chain = with(&forbid(&format!("context.storm{}", " || context.level > 3".repeat(40))));
+    let answer = said(&chain, &Facts::good(), &restart(&["api"]));
+    assert_eq!(answer.0, Allow, "asking it fits on the stack too: {answer:?}");
     assert_eq!(told(&forbid(&format!("{}true", "if context.storm then false else ".repeat(60)))), None);
     // Brackets and ifs in strings and remarks are no structure.
     let brackets = format!("// {}\n{}", "(".repeat(500), forbid(&format!("resource.owner == \"\\\"{}\"", "if (".repeat(500))));
