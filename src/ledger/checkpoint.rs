@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn checkpoints_are_found_in_whatever_they_were_kept_in() {
         let ((one, _), (two, _)) = (signed(1), signed(2));
-        assert_eq!(find(&one.note.replace('\n', "\n> "), ORIGIN), [one.note.clone()]);
+        assert_eq!(find(&one.note.replace('\n', "\n> "), ORIGIN), std::slice::from_ref(&one.note));
         let slack = format!("[Info] ledger checkpoint\r\n> {}\r\nana  09:41\n", one.note.replace('\n', "\r\n"));
         let syslog = format!("Nov 20 09:41:00 host paramedic[7]: {}\nNov 20 host other: x", one_line(&two.note));
         assert_eq!(find(&format!("{slack}\n{syslog}"), ORIGIN), [one.note.clone(), two.note]);

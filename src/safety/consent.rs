@@ -61,11 +61,8 @@ pub fn released(
         return Err("fewer or weaker approvals were asked for than are needed now".to_owned());
     }
     let facts = facts(opinions)?;
-    let granted = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant);
-    granted
-        .map(|vote| may_approve(&vote.by, request.quorum, approvers, policies, facts))
-        .collect::<Result<(), _>>()
-        .map_err(|e| e.to_string())
+    let mut granted = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant);
+    granted.try_for_each(|vote| may_approve(&vote.by, request.quorum, approvers, policies, facts)).map_err(|e| e.to_string())
 }
 
 /// What the policies judged by.
