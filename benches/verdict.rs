@@ -2,8 +2,10 @@
 //! `cargo bench --bench verdict`.
 
 use paramedic::config::shipped_policies;
-use paramedic::domain::{Action, Effect, IncidentId, Inventory, InventoryFile, Level, Mode, ServiceName, SystemClock, Target, Tier};
-use paramedic::domain::{Clock as _, HostName};
+use paramedic::domain::{
+    Action, Clock as _, Effect, HostName, InForce, IncidentId, Inventory, InventoryFile, Level, Mode, Proposer, ServiceName, SystemClock,
+    Target, Tier, Trust,
+};
 use paramedic::safety::{Limits, OwnGround, SafetyChecker, Situation, Usage};
 use serde_json::json;
 use std::hint::black_box;
@@ -48,7 +50,7 @@ fn main() {
             degraded: Some(1),
             ..Usage::default()
         };
-        let own = OwnGround::default();
+        let (own, proposer, trust, in_force) = (OwnGround::default(), Proposer::Model, Trust::default(), InForce::default());
         let situation = Situation {
             now: SystemClock.now(),
             incident: IncidentId(1),
@@ -60,6 +62,9 @@ fn main() {
             usage,
             own: &own,
             approval: None,
+            proposer: &proposer,
+            trust: Some(&trust),
+            in_force: Some(&in_force),
         };
         let (median, worst) = measure(|| drop(black_box(checker.rule(black_box(action.clone()), &situation))));
         println!("{name:<38} median {:>7.1} us, p99 {:>7.1} us", micros(median), micros(worst));

@@ -424,12 +424,6 @@ impl TestApp {
         self.app.as_ref().unwrap().engine.store().trust(agent).await.unwrap()
     }
 
-    pub async fn metrics(&mut self) -> String {
-        self.mend().await;
-        let request = self.http.get(format!("{}/metrics", self.base())).header("connection", "close");
-        request.send().await.unwrap().text().await.unwrap()
-    }
-
     /// Waits for what Slack tells a clicking user alone.
     pub async fn slack_answer(&self) -> String {
         let end = Instant::now() + PATIENCE;
