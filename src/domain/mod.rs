@@ -3,6 +3,7 @@
 mod action;
 mod alert;
 mod approval;
+mod danger;
 mod entry;
 mod facts;
 mod ids;
@@ -21,6 +22,7 @@ mod verdict;
 pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
 pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
 pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via, Vote};
+pub use danger::DangerLevel;
 pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use facts::{Agent, Facts, Grounds, Impact, Moment, Place, Resource, Risk, Score};
 pub use ids::{ApprovalId, IncidentId, OrderId, Seq};

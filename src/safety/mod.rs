@@ -6,6 +6,7 @@
 mod approvers;
 mod boundary;
 mod budget;
+pub mod command;
 mod consent;
 mod facts;
 mod floor;

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct ActionArgs {
     /// The tool, such as restart_service.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "command", default_value_if("command", clap::builder::ArgPredicate::IsPresent, ""))]
     tool: String,
     /// The service that the incident is about.
     #[arg(long)]

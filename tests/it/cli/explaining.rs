@@ -1,6 +1,6 @@
 //! `paramedic explain` and `paramedic policy`: every layer's opinion, the policy that decides with its line, and mistakes in policies.
 
-use super::{configured, run, shipped};
+use super::{configured, finish, paramedic, run, shipped};
 use serde_json::Value;
 use std::path::Path;
 
@@ -190,4 +190,24 @@ fn thresholds_and_hours_are_checked_with_their_lines() {
     told.sort();
     assert_eq!(told.len(), expected.len(), "{}", ran.err);
     assert!(told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected)), "{told:#?}");
+}
+
+#[test]
+fn a_command_is_read_part_by_part_and_never_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let explain = |args: &[&str], input: &str| finish(paramedic(folder.path(), &[&["explain", "--command"], args].concat()), input);
+    let ran = explain(&["df -h | tail -1"], "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.starts_with("SAFE     allow   df -h | tail -1\n"), "{}", ran.out);
+    let ran = explain(&["touch here; df -h; sudo sh -c 'rm -rf /'"], "");
+    assert!(ran.out.starts_with("CRITICAL deny"), "{}", ran.out);
+    assert!(ran.out.lines().any(|line| line.trim_start().starts_with("> CRITICAL")), "{}", ran.out);
+    let ran = explain(&["-", "--json"], "uptime\n\nkubectl get pods\necho $(\n");
+    let levels: Vec<String> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["level"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!((ran.code, levels), (Some(0), vec!["SAFE".into(), "LOW".into(), "CRITICAL".into()]), "{}", ran.out);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is ever run");
 }

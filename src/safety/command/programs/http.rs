@@ -1,0 +1,170 @@
+//! curl, wget and their like: asking this machine's own services reads. Going elsewhere, sending, writing and credentials are
+//! somebody's to confirm.
+
+use super::super::judge::{Judge, said};
+use super::super::plan::Run;
+use super::super::spec::{Program, low};
+use super::super::syntax::Word;
+use crate::domain::DangerLevel::{self, High, Low, Medium};
+
+const CURL: Program = low(
+    "curl",
+    "-sSfvikILgNjq046123 -m= -w= -A= -e= -r= -y= -Y= --silent --show-error --fail --fail-with-body --fail-early --verbose --include --insecure --head --location --globoff --no-buffer --max-time= --connect-timeout= \
+     --write-out= --user-agent= --referer= --range= --http1.0 --http1.1 --http2 --http2-prior-knowledge --http3 --compressed --retry= --retry-delay= --retry-max-time= --retry-connrefused --retry-all-errors \
+     --ipv4 --ipv6 --tlsv1.2 --tlsv1.3 --tlsv1 --tls-max= --no-keepalive --no-progress-meter --progress-bar -# --raw --path-as-is --max-redirs= --limit-rate= --speed-time= --speed-limit= --disable \
+     --keepalive-time= --no-alpn --url= --trace-time --max-filesize= --get -G --no-sessionid --expect100-timeout= --interface= --local-port= --tcp-nodelay --ssl-reqd --styled-output --json-output",
+)
+.raised(&[
+    ("-o= --output=", High, "writes a file"),
+    ("-O -J -R --remote-name --remote-header-name --remote-name-all --create-dirs --output-dir= --remote-time -D= --dump-header= -c= --cookie-jar= --trace= --trace-ascii= --stderr= --hsts= --alt-svc= --libcurl= --etag-save=", High, "writes a file"),
+    ("-d= --data= --data-raw= --data-binary= --data-ascii= --data-urlencode= --json= -F= --form= --form-string= -T= --upload-file= --mail-from= -Q= --quote= --url-query=", High, "sends something"),
+    ("-X= --request=", High, "asks for a change"),
+    ("-H= --header= --proxy-header=", Low, "sends a header of its own"),
+    ("-u= --user= -n --netrc --netrc-file= --netrc-optional --oauth2-bearer= -E= --cert= --key= --pass= --negotiate --ntlm --digest --basic --anyauth -b= --cookie= --aws-sigv4= --delegation= -U= --proxy-user=", Medium, "uses credentials"),
+    ("--resolve= -x= --proxy= --preproxy= --socks4= --socks5= --socks5-hostname= --socks4a= --unix-socket= --abstract-unix-socket= --connect-to= --dns-servers= --doh-url= --noproxy= --haproxy-protocol", High, "goes another way than its address says"),
+    ("-K= --config= --cacert= --capath= --engine= --egd-file= --random-file= -C= --continue-at= --crlfile= --proto= --proto-default= --proto-redir= --ftp-port= -P= --krb= -t= --telnet-option=", High, "reads its orders from elsewhere, or speaks something else than HTTP"),
+    ("-Z --parallel --next -: --location-trusted", Medium, "asks more than one"),
+]);
+
+const WGET: Program = low(
+    "wget",
+    "-qSvdc46 -T= -t= -U= -w= --quiet --spider --server-response --timeout= --tries= --no-check-certificate --no-verbose -nv --max-redirect= --user-agent= --dns-timeout= --connect-timeout= --read-timeout= \
+     --no-proxy --no-cache --content-on-error --inet4-only --inet6-only --no-hsts --retry-connrefused --show-progress --progress= --save-headers -O= --output-document=",
+)
+.raised(&[
+    ("-P= --directory-prefix= -o= --output-file= -a= --append-output= --save-cookies= -r --recursive -m --mirror -p --page-requisites -k -K -N -x -b --background --warc-file= --hsts-file= --rejected-log=", High, "writes files"),
+    ("--post-data= --post-file= --body-data= --body-file= --method=", High, "sends something"),
+    ("-i= --input-file= -B= -e= --execute= --config= --use-askpass= --load-cookies= --ca-certificate= --certificate= --private-key=", High, "reads its orders or keys from elsewhere"),
+    ("--user= --password= --http-user= --http-password= --header= --ask-password --proxy-user= --proxy-password=", Medium, "uses credentials"),
+]);
+
+pub fn curl(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let mut kept = Vec::new();
+    let mut at = 1;
+    // What the table would call dangerous, and is not with this value.
+    while let Some(word) = words.get(at) {
+        let next = words.get(at + 1).filter(|next| next.is_literal()).map(|next| next.text.as_str());
+        let skipped = match (word.text.as_str(), next) {
+            ("-o" | "--output", Some("/dev/null" | "-" | "/dev/stdout")) => 2,
+            ("-o/dev/null" | "-o-" | "--output=/dev/null", _) => 1,
+            ("-X" | "--request", Some("GET" | "HEAD" | "OPTIONS")) => 2,
+            ("-XGET" | "-XHEAD" | "-XOPTIONS" | "--request=GET" | "--request=HEAD", _) => 1,
+            _ => 0,
+        };
+        if skipped == 0 {
+            kept.push(word.clone());
+        }
+        at += skipped.max(1);
+    }
+    // A cluster that ends in `o` takes the next word: `-so /dev/null`.
+    let harmless_sink = |pair: &[Word]| is_cluster_with(&pair[0], 'o') && pair[1].is_literal() && pair[1].text == "/dev/null";
+    if let Some(found) = kept.windows(2).position(harmless_sink) {
+        kept[found].text.pop();
+        kept.remove(found + 1);
+    }
+    from_files(judge, &kept);
+    let scan = judge.scan(&[&CURL], &kept, false);
+    let urls = scan.operands.clone();
+    addresses(judge, words, &urls);
+    valued_urls(judge, &kept);
+    judge.note(&said(words), program.level, "asks over HTTP");
+    Run::plain(words)
+}
+
+fn is_cluster_with(word: &Word, last: char) -> bool {
+    let text = &word.text;
+    word.is_literal()
+        && text.starts_with('-')
+        && !text.starts_with("--")
+        && text.len() > 2
+        && text.ends_with(last)
+        && text[1..].chars().all(|c| "sSfvikILgNo".contains(c))
+}
+
+/// `-w @file`, `-H @file` read a file.
+fn from_files(judge: &mut Judge, words: &[Word]) {
+    for word in words.iter().filter(|word| word.text.contains("%output{")) {
+        judge.note(&word.raw, High, "writes a file");
+    }
+    for word in words.iter().filter(|word| word.text.contains('@')) {
+        let value = word.text.trim_start_matches("-w").trim_start_matches("-H").split('=').next_back().unwrap_or_default();
+        if word.text.starts_with('@') || value.starts_with('@') {
+            judge.note(&word.raw, High, "reads a file and may send it");
+        }
+    }
+}
+
+fn valued_urls(judge: &mut Judge, words: &[Word]) {
+    for (at, word) in words.iter().enumerate() {
+        let url = match word.text.strip_prefix("--url") {
+            Some("") => words.get(at + 1),
+            Some(_) => Some(word),
+            None => None,
+        };
+        if let Some(url) = url {
+            let plain = Word { text: url.text.trim_start_matches("--url=").to_owned(), ..url.clone() };
+            judge.note(&url.raw, level(&plain).0, level(&plain).1);
+        }
+    }
+}
+
+pub fn wget(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[&WGET], &words[1..], false);
+    let shows = words.windows(2).any(|pair| pair[0].text.starts_with('-') && pair[0].text.ends_with('O') && pair[1].text == "-")
+        || words.iter().any(|word| {
+            word.text.starts_with('-') && !word.text.starts_with("--") && word.text.ends_with("O-")
+                || word.text == "--output-document=-"
+                || word.text == "--spider"
+        });
+    let into_file = words
+        .windows(2)
+        .any(|pair| pair[0].text.ends_with("O") && pair[0].text.starts_with('-') && pair[1].text != "-" && pair[1].text != "/dev/null");
+    if !shows || into_file {
+        judge.note(&said(words), High, "writes a file");
+    }
+    addresses(judge, words, &scan.operands);
+    judge.note(&said(words), program.level, "asks over HTTP");
+    Run::plain(words)
+}
+
+pub fn other(judge: &mut Judge, _: &Program, words: &[Word]) -> Run {
+    judge.note(&said(words), Medium, "asks over HTTP, in ways that are not read here");
+    Run::plain(words)
+}
+
+fn addresses(judge: &mut Judge, words: &[Word], urls: &[&Word]) {
+    if urls.is_empty() && !words.iter().any(|word| word.text.starts_with("--url") || word.text.starts_with("--ver") || word.text == "-V") {
+        judge.note(&said(words), Medium, "no address is named");
+    }
+    for url in urls {
+        let (level, why) = level(url);
+        judge.note(&url.raw, level, why);
+    }
+}
+
+/// This machine, elsewhere, or where a cloud keeps its keys.
+fn level(url: &Word) -> (DangerLevel, &'static str) {
+    let text = url.text.to_lowercase();
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if rest.is_none() && text.contains("://") {
+        return (High, "speaks something else than HTTP");
+    }
+    let authority = rest.unwrap_or(&text).split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') || authority.contains(['{', '*', '\\', '%']) {
+        return (High, "an address that is not what it looks like");
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    match host {
+        "localhost" | "127.0.0.1" | "::1" | "ip6-localhost" => (Low, "asks this machine"),
+        "169.254.169.254" | "metadata.google.internal" | "metadata" | "fd00:ec2::254" | "100.100.100.200" | "169.254.170.2" => {
+            (High, "asks where a cloud keeps its keys")
+        }
+        _ if host.starts_with("127.") && host.split('.').count() == 4 && host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
+            (Low, "asks this machine")
+        }
+        _ => (Medium, "asks another machine"),
+    }
+}
