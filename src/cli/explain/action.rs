@@ -19,8 +19,8 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct ActionArgs {
     /// The tool, such as restart_service.
-    #[arg(long, required_unless_present = "command", default_value_if("command", clap::builder::ArgPredicate::IsPresent, ""))]
-    tool: String,
+    #[arg(long, required_unless_present = "command")]
+    tool: Option<String>,
     /// The service that the incident is about.
     #[arg(long)]
     service: Option<String>,
@@ -128,7 +128,7 @@ impl Asked {
         }
         let level = Level::try_from(args.level)?;
         Ok(Self {
-            tool: args.tool.clone(),
+            tool: args.tool.clone().unwrap_or_default(),
             target: Target { service, host },
             arguments,
             level,

@@ -4,6 +4,7 @@
 use super::plan::{Run, Stage, Step, Streams};
 use super::spec::{Known, Operands, Program, Takes, abbreviated, option};
 use super::syntax::{Command, Compound, Item, Kind, Redirect, Script, Simple, Word};
+use super::word::{shown, word_starts};
 use super::{Part, limits, parse, programs, redirect, secret};
 use crate::domain::DangerLevel;
 
@@ -17,8 +18,6 @@ const MOST_WORDS: usize = 200;
 const MOST_TAILS: usize = 64;
 /// Places in foreign text where a command may begin.
 const MOST_HIDDEN: usize = 60;
-/// Of a part's text.
-const SHOWN: usize = 120;
 
 #[derive(Debug)]
 pub struct Judge {
@@ -388,21 +387,7 @@ impl Judge {
     }
 }
 
-/// The text from each beginning of a word on.
-fn word_starts(text: &str) -> impl Iterator<Item = &str> {
-    let begins = |at: usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    text.char_indices().filter(move |(at, c)| (c.is_alphanumeric() || *c == '/') && begins(*at)).map(|(at, _)| &text[at..])
-}
-
 /// The words as they were written.
 pub fn said(words: &[Word]) -> String {
     words.iter().map(|word| word.raw.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-fn shown(text: &str) -> String {
-    let mut cut: String = text.chars().take(SHOWN).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    cut
 }

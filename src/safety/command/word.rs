@@ -5,6 +5,9 @@ use super::parse::{options, script_in};
 use super::syntax::{Kind, Script, Word};
 use brush_parser::word::{WordPiece, WordPieceWithSource, parse};
 
+/// Of a part's text.
+const SHOWN: usize = 120;
+
 /// Stands in a word's shape for a character that was quoted.
 const QUOTED: char = '\u{1}';
 
@@ -98,6 +101,20 @@ fn escaped(text: &str, shape: &str) -> String {
         }
     }
     pattern
+}
+
+pub fn shown(text: &str) -> String {
+    let mut cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// The text from each beginning of a word on.
+pub fn word_starts(text: &str) -> impl Iterator<Item = &str> {
+    let begins = |at: usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    text.char_indices().filter(move |(at, c)| (c.is_alphanumeric() || *c == '/') && begins(*at)).map(|(at, _)| &text[at..])
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Docker, Podman, Kubernetes and their like. What a daemon does for us happens outside the sandbox, so only what reads is allowed.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::kube;
+use super::kubectl;
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const DAEMON: &[Need] = &[Need::Unix, Need::Internet, Need::Netlink, Need::Forks];
@@ -68,7 +68,7 @@ pub const TABLE: &[Program] = &[
         .raised(&[("-f= --file= --env-file= --project-directory= -H= --host=", Medium, "takes its settings from elsewhere")])
         .with(COMPOSE)
         .needing(DAEMON),
-    low("kubectl oc k3s-kubectl", kube::GLOBAL).raised(kube::GLOBAL_RAISED).with(kube::SUBS).judged(kube::judge).needing(DAEMON),
+    low("kubectl oc k3s-kubectl", kubectl::GLOBAL).raised(kubectl::GLOBAL_RAISED).with(kubectl::SUBS).judged(kubectl::judge).needing(DAEMON),
     low("crictl", "-D -t= --debug --timeout=")
         .raised(&[("-r= -i= -c= --runtime-endpoint= --image-endpoint= --config=", Medium, "goes to another daemon")])
         .with(&[

@@ -8,7 +8,7 @@ mod find;
 mod git;
 mod http;
 mod kill;
-mod kube;
+mod kubectl;
 mod network;
 mod openssl;
 mod ps;

@@ -58,7 +58,7 @@ fn is_plain(script: &str) -> bool {
         }
         let Some(next) = one(rest) else { return false };
         rest = next;
-        if !(rest.is_empty() || rest.starts_with([' ', ';', '}'])) && !rest.starts_with('{') {
+        if !(rest.is_empty() || rest.starts_with([' ', ';', '}', '{'])) {
             return false;
         }
     }

@@ -294,7 +294,7 @@ pub fn security_status(judge: &mut Judge, program: &Program, words: &[Word]) -> 
     let reads = match texts(words).as_slice() {
         ["status"] | ["status", "verbose" | "numbered"] => matches!(words[0].text.as_str(), "ufw" | "fail2ban-client"),
         ["status", jail] => words[0].text == "fail2ban-client" && !jail.starts_with('-'),
-        [flags @ ..] => {
+        flags => {
             words[0].text == "firewall-cmd"
                 && !flags.is_empty()
                 && flags.iter().all(|flag| {
