@@ -57,7 +57,7 @@ fn explained<'a>(command: &'a str, reading: &'a Reading) -> Explained<'a> {
 
 fn told(command: &str, reading: &Reading) -> String {
     let shown: String = command.chars().take(200).flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect();
-    let mut lines = vec![format!("{:<8} {:<7} {shown}", reading.level, reading.verdict())];
+    let mut lines = vec![format!("{:<8} {:<7} {shown}", reading.level, reading.verdict().to_string())];
     for part in &reading.parts {
         let mark = if reading.deciding() == Some(part) { '>' } else { ' ' };
         lines.push(format!("  {mark} {:<8} {} -- {}", part.level, part.text, part.why));
