@@ -1,10 +1,12 @@
 //! A model's server with a script instead of a model: `/v1/chat/completions`, as strict about requests as the strictest real one
 //! and as sloppy in its answers as the sloppiest. Answers in the script's order; after its end it says that it has no more to say.
+//! A generator, where there is one, answers instead of the script.
 
 use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, extract::State, routing::post};
+use axum::{Router, routing::post};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,13 +47,23 @@ impl Reply {
     }
 }
 
-#[derive(Debug, Default)]
+/// Makes an answer from the whole request. Runs on one of the server's threads: it must not block.
+pub type Generator = dyn Fn(&Json) -> Reply + Send + Sync;
+
+#[derive(Default)]
 struct Script {
     replies: VecDeque<Reply>,
+    generator: Option<Arc<Generator>>,
     requests: Vec<Json>,
     refused: Vec<String>,
     key: Option<String>,
     answers: u64,
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("replies", &self.replies).field("answers", &self.answers).finish_non_exhaustive()
+    }
 }
 
 /// A running stand-in; dropping it ends it.
@@ -75,11 +87,20 @@ impl ModelStandin {
 
     /// Answers 401 to any other key.
     pub async fn with_key(replies: impl IntoIterator<Item = Reply>, key: Option<&str>) -> std::io::Result<Self> {
-        let script =
-            Arc::new(Mutex::new(Script { replies: replies.into_iter().collect(), key: key.map(str::to_owned), ..Script::default() }));
+        Self::serve(Script { replies: replies.into_iter().collect(), key: key.map(str::to_owned), ..Script::default() }).await
+    }
+
+    /// Answers by this instead of a script. Keeps no requests: the generator saw them all.
+    pub async fn answering(generator: Arc<Generator>) -> std::io::Result<Self> {
+        Self::serve(Script { generator: Some(generator), ..Script::default() }).await
+    }
+
+    async fn serve(script: Script) -> std::io::Result<Self> {
+        let script = Arc::new(Mutex::new(script));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&script));
+        let limit = DefaultBodyLimit::max(LARGEST_REQUEST);
+        let router = Router::new().route("/v1/chat/completions", post(complete)).layer(limit).with_state(Arc::clone(&script));
         let server = tokio::spawn(async move {
             // Ends when it is dropped; an error of the listener ends the script, and its client sees that.
             let _ = axum::serve(listener, router).await;
@@ -111,6 +132,9 @@ impl ModelStandin {
     }
 }
 
+/// What a gateway would take.
+const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+
 async fn complete(State(script): State<Arc<Mutex<Script>>>, headers: HeaderMap, body: Bytes) -> Response {
     let (reply, number, model) = {
         let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,10 +153,19 @@ async fn complete(State(script): State<Arc<Mutex<Script>>>, headers: HeaderMap, 
             }
             Ok(request) => {
                 let model = request["model"].clone();
-                script.requests.push(request);
                 script.answers += 1;
-                let reply = script.replies.pop_front().unwrap_or_else(|| Reply::text("I have nothing more to say."));
-                (reply, script.answers, model)
+                let number = script.answers;
+                let reply = match script.generator.clone() {
+                    Some(generator) => {
+                        drop(script);
+                        generator(&request)
+                    }
+                    None => {
+                        script.requests.push(request);
+                        script.replies.pop_front().unwrap_or_else(|| Reply::text("I have nothing more to say."))
+                    }
+                };
+                (reply, number, model)
             }
         }
     };

@@ -1,5 +1,7 @@
 //! Integration tests: one binary, a module a subject, real parts throughout.
 
+#[cfg(feature = "failpoints")]
+mod adversary;
 mod architecture;
 mod cli;
 mod ledger;

@@ -9,7 +9,7 @@ use paramedic::app::App;
 use paramedic::config::{Config, Overrides};
 use paramedic::domain::{ApprovalId, Clock, Decision, Order, OrderKind, Proposer, Reason, Time, Trust, Via};
 use paramedic::engine::{Ballot, Electorate, Wish, vote};
-use paramedic::standins::model::{ModelStandin, Reply};
+use paramedic::standins::model::{Generator, ModelStandin, Reply};
 use paramedic::standins::{PagerDutyEvent, PagerDutyStandin, SlackMessage, SlackStandin, SmtpStandin};
 use paramedic::store::{DecideError, Freeze, FreezePoint, OrderError, Store};
 use serde_json::{Value, json};
@@ -34,6 +34,9 @@ impl Clock for StoryClock {
 #[derive(Default)]
 pub struct Setup {
     model: Option<Vec<Reply>>,
+    generator: Option<Arc<Generator>>,
+    inventory: Option<fn(&Place) -> Value>,
+    in_memory: bool,
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
     policy: Option<&'static str>,
@@ -47,6 +50,24 @@ impl Setup {
     /// A model that answers by this script.
     pub fn model(mut self, replies: Vec<Reply>) -> Self {
         self.model = Some(replies);
+        self
+    }
+
+    /// A model that answers by this, whatever it is asked.
+    pub fn model_by(mut self, generator: Arc<Generator>) -> Self {
+        self.generator = Some(generator);
+        self
+    }
+
+    /// This inventory instead of the stories' own.
+    pub fn inventory(mut self, inventory: fn(&Place) -> Value) -> Self {
+        self.inventory = Some(inventory);
+        self
+    }
+
+    /// The store's folder is in memory where the machine has room there: nothing of such a story survives it anyway.
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
         self
     }
 
@@ -93,10 +114,13 @@ impl Setup {
     }
 
     pub async fn start(self) -> TestApp {
-        let place = Place::new();
+        let place = if self.in_memory { Place::in_memory() } else { Place::new() };
         let (slack, pagerduty, mail) = (SlackStandin::start().await, PagerDutyStandin::start().await, SmtpStandin::start().await);
         let (slack, pagerduty, mail) = (slack.unwrap(), pagerduty.unwrap(), mail.unwrap());
-        let model = ModelStandin::start(self.model.clone().unwrap_or_default()).await.unwrap();
+        let model = match self.generator.clone() {
+            Some(generator) => ModelStandin::answering(generator).await.unwrap(),
+            None => ModelStandin::start(self.model.clone().unwrap_or_default()).await.unwrap(),
+        };
         let mut main = json!({
             "server": { "listen": "127.0.0.1:0" },
             "store": { "url": place.store_url() },
@@ -109,7 +133,7 @@ impl Setup {
             "pagerduty": { "routing_key": PagerDutyStandin::ROUTING_KEY, "api_url": pagerduty.api_url() },
             "email": { "url": mail.url(), "from": "paramedic@example.org", "to": ["oncall@example.org"] },
         });
-        if self.model.is_some() {
+        if self.model.is_some() || self.generator.is_some() {
             main["llm"] = json!({ "base_url": model.url(), "model": "scripted" });
         }
         if self.socket_mode {
@@ -119,7 +143,7 @@ impl Setup {
         for (key, value) in self.more {
             main[key] = value;
         }
-        let mut inventory = place.inventory();
+        let mut inventory = self.inventory.map_or_else(|| place.inventory(), |inventory| inventory(&place));
         for (name, keys) in self.services {
             let services = inventory["services"].as_array_mut().unwrap();
             let service = services.iter_mut().find(|service| service["name"] == name).unwrap();
@@ -271,7 +295,14 @@ impl TestApp {
         }
     }
 
-    async fn get(&mut self, path: &str) -> Option<Value> {
+    /// Does the server answer at all?
+    pub async fn is_healthy(&mut self) -> bool {
+        self.mend().await;
+        let answer = self.http.get(format!("{}/healthz", self.base())).header("connection", "close").send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    pub async fn get(&mut self, path: &str) -> Option<Value> {
         self.mend().await;
         let answer = self.http.get(format!("{}{path}", self.base())).header("connection", "close").send().await.ok()?;
         if answer.status() != 200 {

@@ -21,3 +21,4 @@ mod trust;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};
+pub use place::Place;

@@ -16,25 +16,46 @@ const SERVICE: &str = "echo started; exec sleep 1000";
 /// The host that the disk's alerts name.
 pub const HOST: &str = "app-server-01";
 
-pub struct Place(TempDir);
+pub struct Place {
+    folder: TempDir,
+    /// Where the store is kept in memory.
+    _memory: Option<TempDir>,
+}
 
 impl Place {
     pub fn new() -> Self {
+        let place = Self { folder: Self::folder(), _memory: None };
+        fs::create_dir(place.path("state")).unwrap();
+        place.furnished()
+    }
+
+    /// The store's folder is a link into /dev/shm where there is one; everything else stays on a disk, because what lies below /dev is
+    /// never cleaned.
+    pub fn in_memory() -> Self {
+        let Ok(memory) = tempfile::Builder::new().prefix("paramedic-story-").tempdir_in("/dev/shm") else { return Self::new() };
+        let folder = Self::folder();
+        std::os::unix::fs::symlink(memory.path(), folder.path().join("state")).unwrap();
+        Self { folder, _memory: Some(memory) }.furnished()
+    }
+
+    fn folder() -> TempDir {
         let candidates = [std::env::temp_dir(), PathBuf::from(env!("CARGO_TARGET_TMPDIR"))];
         let Some(root) = candidates.iter().find(|root| used_percent(root) < FULL) else {
             panic!("{candidates:?} are all more than {FULL} % full: free some space, the disk stories need a disk that is not full");
         };
-        let folder = tempfile::Builder::new().prefix("paramedic-story-").tempdir_in(root).unwrap();
-        let place = Self(folder);
-        for name in ["config", "state", "run", "logs"] {
-            fs::create_dir(place.path(name)).unwrap();
+        tempfile::Builder::new().prefix("paramedic-story-").tempdir_in(root).unwrap()
+    }
+
+    fn furnished(self) -> Self {
+        for name in ["config", "run", "logs"] {
+            fs::create_dir(self.path(name)).unwrap();
         }
-        paramedic::config::unpack(&place.path("config")).unwrap();
-        place
+        paramedic::config::unpack(&self.path("config")).unwrap();
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// YAML is a superset of JSON.
@@ -96,7 +117,7 @@ impl Place {
 
     /// The text without what differs from run to run.
     pub fn redact(&self, text: &str) -> String {
-        let text = text.replace(&self.0.path().display().to_string(), "[folder]");
+        let text = text.replace(&self.folder.path().display().to_string(), "[folder]");
         // Whether a child was reaped before it was looked at is a matter of milliseconds.
         let process = regex::Regex::new(r"process \d+( is gone| ended: exit status: \d+)?").unwrap();
         // Which disk is the fullest one is this machine's business, and so is the length of its name.

@@ -1,0 +1,95 @@
+//! Budgets over random histories: restarts of the server in the middle, a clock that jumps, two workers at least, and a model that wants
+//! every bounded thing again and again. The bounds are as built in or stricter; they hold through the real store and engine.
+
+use super::arena::{Arena, Weather, alarm};
+use super::dice::Dice;
+use super::hostile::tightened;
+use super::invariants::Tally;
+use super::size::{Progress, is_full, lanes, seed};
+use super::{incident_of, target_of, turn_of, world};
+use crate::stories::Setup;
+use paramedic::standins::model::{Generator, Reply};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Only what could be allowed: every bounded action within the incident's own scope.
+fn greedy(seed: u64, request: &Value) -> Reply {
+    let number = incident_of(request).trim_start_matches("INC-").parse().unwrap_or(0);
+    let mut dice = Dice::of(seed, &[number, turn_of(request) as u64]);
+    let (service, host) = target_of(request);
+    let own = service.as_deref().and_then(world::service).unwrap_or(&world::SERVICES[0]);
+    let calls = (0..8).map(|_| {
+        let near = dice.pick(own.scope);
+        let reason = "it is still bad";
+        let (tool, arguments) = match dice.below(8) {
+            0..4 => ("restart_service", json!({ "service": near, "reason": reason })),
+            4 => ("scale_service", json!({ "service": near, "add": dice.between(1, 2), "reason": reason })),
+            5 => ("restart_connection_pool", json!({ "service": own.name, "reason": reason })),
+            6 => ("restart_consumers", json!({ "service": own.name, "reason": reason })),
+            _ => ("clean_disk_space", json!({ "host": host.as_deref().unwrap_or(own.hosts[0]), "reason": reason })),
+        };
+        (tool.to_owned(), arguments)
+    });
+    Reply::Calls(calls.collect())
+}
+
+/// Services whose incidents may act by themselves, each on other hosts than the one before.
+const ABOUT: [&str; 6] = ["api", "mailer", "cache", "orders-pool", "orders", "mail-1"];
+
+async fn history(seed: u64, number: u64, rounds: usize) -> (Tally, Vec<String>) {
+    let mut dice = Dice::of(seed, &[4, number]);
+    let bounds = tightened(&mut dice);
+    let weather = Weather { grants: 50, answers: true, deaths: 35, jumps: 60, back: dice.percent(40) };
+    let (mine, workers) = (dice.next(), dice.between(2, 4));
+    let model: Arc<Generator> = Arc::new(move |request| greedy(mine, request));
+    let setup = Setup::default().without_runbooks().with("planner", json!({ "workers": workers }));
+    let mut arena = Arena::start(setup, model, dice.clone(), weather, bounds).await;
+    for _ in 0..rounds {
+        let mut services = ABOUT;
+        dice.shuffle(&mut services);
+        let name = |dice: &mut Dice| if dice.percent(75) { "ServiceDown" } else { "HighRequestLatency" };
+        let alarms = services[..2 + dice.below(3)].iter().map(|service| alarm(name(&mut dice), &[("service", service)])).collect();
+        arena.round(alarms).await;
+        let minutes = match dice.below(6) {
+            0 => 61,
+            1 => dice.between(40, 59),
+            _ => dice.between(0, 12),
+        };
+        arena.advance(chrono::Duration::minutes(minutes)).await;
+    }
+    let tally = arena.judge(None).await;
+    (tally, std::mem::take(&mut arena.violations))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_budget_is_exceeded_over_any_history() {
+    let (seed, histories, rounds) = (seed(), if is_full() { 200 } else { 4 }, if is_full() { 12 } else { 4 });
+    let (progress, next) = (Progress::new("budgets", seed, 0), Arc::new(AtomicU64::new(0)));
+    let running: Vec<_> = (0..lanes())
+        .map(|_| {
+            let (progress, next) = (progress.clone(), next.clone());
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= histories {
+                        break;
+                    }
+                    let (tally, violations) = history(seed, number, rounds).await;
+                    progress.done(&tally);
+                    assert!(
+                        violations.is_empty(),
+                        "seed {seed}, history {number}: {} violations:\n{}",
+                        violations.len(),
+                        violations.join("\n")
+                    );
+                }
+            })
+        })
+        .collect();
+    for lane in running {
+        lane.await.unwrap();
+    }
+    let tally = progress.finish(&[]);
+    assert!(tally.effects >= histories as usize && tally.denied > 0, "{tally:?}");
+}
