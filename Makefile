@@ -7,12 +7,13 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # sshd, dockerd and debootstrap live in the sbin folders, which Debian leaves out of an ordinary user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test setup lint bench chaos chaos-scenarios chaos-clean image clean toolchain
+.PHONY: help demo test setup lint adversary bench chaos chaos-scenarios chaos-clean image clean toolchain
 
 help:
 	@echo 'make demo             build and show the main job; installs nothing, needs no input'
 	@echo 'make test             install what the tests need (Debian packages), then run them all'
 	@echo 'make lint             formatting, clippy with warnings as errors'
+	@echo 'make adversary        a hostile, an obedient and a credulous model at full size (ADVERSARY_CALLS, ADVERSARY_SEED)'
 	@echo 'make bench            print how fast it is'
 	@echo 'make chaos            kill a unit on a host with a real systemd and watch it come back (root)'
 	@echo 'make chaos-scenarios  run chaos/scenarios/*.yaml'
@@ -40,6 +41,14 @@ lint: toolchain
 
 bench: toolchain
 	$(CARGO) bench --locked --bench '*'
+
+# Another seed each time; it is printed, and the same one tries the same again.
+ADVERSARY_CALLS ?= 1000000
+ADVERSARY_SEED ?= $(shell date +%s)
+
+adversary: toolchain
+	PARAMEDIC_ADVERSARY_CALLS=$(ADVERSARY_CALLS) PARAMEDIC_ADVERSARY_SEED=$(ADVERSARY_SEED) \
+	  $(CARGO) nextest run --release --locked --features failpoints --profile adversary --no-capture -E 'test(adversary::)'
 
 chaos: setup toolchain
 	$(CARGO) build --locked --profile $(PROFILE)

@@ -6,6 +6,10 @@ use crate::safety::Usage;
 use crate::store::{Store, StoreError};
 use std::path::Path;
 
+/// How far back the budgets of restarts and of scaling look.
+pub const RESTARTS_WITHIN: chrono::Duration = chrono::Duration::hours(1);
+pub const SCALED_WITHIN: chrono::Duration = chrono::Duration::days(1);
+
 /// What has been used of the budgets. `storm` is the number of degraded services that make a large-scale incident.
 pub async fn usage(store: &Store, storm: u32, incident: IncidentId, action: &Action, now: Time) -> Usage {
     let mut usage = Usage::default();
@@ -18,17 +22,17 @@ pub async fn usage(store: &Store, storm: u32, incident: IncidentId, action: &Act
         _ => (Vec::new(), Vec::new()),
     };
     for service in restarted {
-        if let Some(used) = read(store.used(&service, "restart", now - chrono::Duration::hours(1)).await) {
+        if let Some(used) = read(store.used(&service, "restart", now - RESTARTS_WITHIN).await) {
             usage.restarts.insert(service, used);
         }
     }
     for service in scaled {
-        if let Some(used) = read(store.used(&service, "scale", now - chrono::Duration::days(1)).await) {
+        if let Some(used) = read(store.used(&service, "scale", now - SCALED_WITHIN).await) {
             usage.scaled.insert(service, used);
         }
     }
     usage.actions = read(store.actions_of(incident).await);
-    usage.hosts = read(store.hosts_held(incident).await);
+    usage.hosts = read(store.hosts_held().await);
     usage.degraded = read(degraded(store, storm, now).await);
     usage
 }

@@ -3,10 +3,11 @@
 use super::error::EngineError;
 use super::{Engine, facts};
 use crate::domain::{
-    Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer, Verdict,
+    Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer, ServiceName,
+    Verdict,
 };
 use crate::planner::ToolSchema;
-use crate::safety::{AuthorizedAction, Ruling, Situation};
+use crate::safety::{AuthorizedAction, Limits, Ruling, Situation};
 use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
 use crate::tools::{self, About, Ran, Tool};
 use serde_json::{Value, json};
@@ -118,9 +119,10 @@ impl Engine {
         };
         let mut commit = Commit {
             entries: vec![started],
-            budget: budget(&action),
+            budget: budget(&action, self.parts.checker.limits()),
             hold: holds(incident, &action, &self.parts.inventory),
             judged_by: permit.orders(),
+            hosts_at_once: action.effect.changes_something().then(|| self.parts.checker.limits().hosts_at_once),
             ..Commit::default()
         };
         if let Some(approval) = approval {
@@ -129,6 +131,11 @@ impl Engine {
         match self.commit(claim, incident, commit).await {
             Err(EngineError::Store(StoreError::Busy { thing, holder })) => {
                 return self.put_off(claim, incident, &thing, &holder.to_string()).await;
+            }
+            // Another worker was faster by a moment: judged again, it is denied with the reason that is true now.
+            Err(EngineError::Store(StoreError::Spent(why))) => {
+                tracing::info!(incident = %incident.id, %why, "a budget was used up between the judgement and the start");
+                return Ok(Wake::Now);
             }
             other => other?,
         }
@@ -212,13 +219,15 @@ fn illegal(incident: &Incident, error: &crate::domain::IllegalTransition) -> Eng
     EngineError::Store(StoreError::Fenced(incident.id))
 }
 
-fn budget(action: &Action) -> Vec<BudgetUse> {
+fn budget(action: &Action, limits: &Limits) -> Vec<BudgetUse> {
+    let (hour, day) = (Some((limits.restarts_per_hour, facts::RESTARTS_WITHIN)), Some((limits.scale_up, facts::SCALED_WITHIN)));
     match &action.effect {
         Effect::Restart { services } => {
-            services.iter().map(|service| BudgetUse { kind: "restart", service: Some(service.clone()), amount: 1 }).collect()
+            let one = |service: &ServiceName| BudgetUse { kind: "restart", service: Some(service.clone()), amount: 1, most: hour };
+            services.iter().map(one).collect()
         }
-        Effect::Scale { service, add } => vec![BudgetUse { kind: "scale", service: Some(service.clone()), amount: *add }],
-        Effect::Clean { .. } => vec![BudgetUse { kind: "clean", service: None, amount: 1 }],
+        Effect::Scale { service, add } => vec![BudgetUse { kind: "scale", service: Some(service.clone()), amount: *add, most: day }],
+        Effect::Clean { .. } => vec![BudgetUse { kind: "clean", service: None, amount: 1, most: None }],
         Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
     }
 }

@@ -114,6 +114,11 @@ impl SafetyChecker {
         self.freezes.iter().filter(|window| window.holds(now)).map(ToString::to_string).collect()
     }
 
+    /// The bounds it judges by.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// By the name alone, before the arguments are understood: the floor's forbidden tools, and tools nobody knows.
     pub fn screen(&self, tool: &str) -> Option<Opinion> {
         floor::screen(tool)

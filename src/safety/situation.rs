@@ -37,7 +37,7 @@ pub struct Usage {
     pub scaled: BTreeMap<ServiceName, u32>,
     /// Actions of this incident that changed something or may have.
     pub actions: Option<u32>,
-    /// Hosts that other incidents are remediating now.
+    /// Hosts that are worked on now, by this incident or another.
     pub hosts: Option<Vec<HostName>>,
     /// Services with an incident opened in the past ten minutes and not over.
     pub degraded: Option<u32>,

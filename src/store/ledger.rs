@@ -22,6 +22,9 @@ pub struct BudgetUse {
     pub kind: &'static str,
     pub service: Option<ServiceName>,
     pub amount: u32,
+    /// At most so much of it within so long. Judged before, and counted again in the transaction that spends it: another worker
+    /// may have judged by the same count.
+    pub most: Option<(u32, chrono::Duration)>,
 }
 
 /// One durable step of an incident.
@@ -36,6 +39,8 @@ pub struct Commit {
     pub budget: Vec<BudgetUse>,
     /// Things to hold (`service:api`) until the incident is verified or handed over.
     pub hold: Vec<String>,
+    /// Hosts that may be worked on at once, these included; counted again like a budget.
+    pub hosts_at_once: Option<u32>,
     pub notices: Vec<(Channel, Notice)>,
     /// How many orders there were when an action was judged that now starts: one given since then is judged first.
     pub judged_by: Option<i64>,
@@ -109,7 +114,7 @@ impl Store {
     }
 
     /// Appends under the claim's lease; `incident` is the fold up to now and is moved on. Fails as a whole or not at all:
-    /// a lost lease is `Fenced`, a thing that another incident holds is `Busy`.
+    /// a lost lease is `Fenced`, a thing that another incident holds is `Busy`, a budget that others have used up meanwhile is `Spent`.
     pub async fn commit(&self, claim: &Claim, incident: &mut Incident, step: Commit, now: Time) -> Result<()> {
         self.freeze.pass(FreezePoint::Before).await;
         let recorded = number(incident.seq, step.entries, now);
@@ -129,6 +134,9 @@ impl Store {
             return Err(StoreError::Fenced(claim.incident));
         }
         hold(&mut transaction, claim.incident, &step.hold, now).await?;
+        if let Some(most) = step.hosts_at_once {
+            check_hosts(&mut transaction, most).await?;
+        }
         log::append(&mut transaction, claim.incident, &recorded).await?;
         project(&mut transaction, &after).await?;
         super::alerts::mark_seen(&mut transaction, &step.seen).await?;
@@ -192,8 +200,26 @@ async fn hold(connection: &mut AnyConnection, id: IncidentId, things: &[String],
     Ok(())
 }
 
+async fn check_hosts(connection: &mut AnyConnection, most: u32) -> Result<()> {
+    let held = super::usage::hosts_held(&mut *connection).await?;
+    if held.len() > most as usize {
+        return Err(StoreError::Spent(format!("{} hosts would be worked on at once (limit {most})", held.len())));
+    }
+    Ok(())
+}
+
+async fn check_budget(connection: &mut AnyConnection, budget: &BudgetUse, now: Time) -> Result<()> {
+    let (Some((most, within)), Some(service)) = (budget.most, &budget.service) else { return Ok(()) };
+    let used = super::usage::used(connection, service, budget.kind, now - within).await?;
+    if used.saturating_add(budget.amount) > most {
+        return Err(StoreError::Spent(format!("{} of {service}: {used} of {most} are used", budget.kind)));
+    }
+    Ok(())
+}
+
 async fn spend(connection: &mut AnyConnection, id: IncidentId, seq: Seq, uses: &[BudgetUse], now: Time) -> Result<()> {
     for budget in uses {
+        check_budget(connection, budget, now).await?;
         let sql = "INSERT INTO budget_uses (incident_id, seq, kind, service, amount, at) VALUES ($1, $2, $3, $4, $5, $6)";
         let query = sqlx::query(sql).bind(id.0).bind(seq).bind(budget.kind).bind(budget.service.as_ref().map(ToString::to_string));
         query.bind(i64::from(budget.amount)).bind(millis(now)).execute(&mut *connection).await?;

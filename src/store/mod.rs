@@ -54,6 +54,8 @@ pub enum StoreError {
     StrangeRow { row: String, why: String },
     #[error("the lease on {0} was lost: somebody else goes on with it")]
     Fenced(crate::domain::IncidentId),
+    #[error("used up meanwhile: {0}")]
+    Spent(String),
     #[error("{thing} is being remediated by {holder}")]
     Busy { thing: String, holder: crate::domain::IncidentId },
     #[error(transparent)]

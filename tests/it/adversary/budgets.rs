@@ -1,10 +1,10 @@
 //! Budgets over random histories: restarts of the server in the middle, a clock that jumps, two workers at least, and a model that wants
 //! every bounded thing again and again. The bounds are as built in or stricter; they hold through the real store and engine.
 
-use super::arena::{Arena, Weather, alarm};
+use super::arena::{Arena, CALM, Weather, alarm};
 use super::dice::Dice;
 use super::hostile::tightened;
-use super::invariants::Tally;
+use super::invariants::{BUILT_IN, Bounds, Tally};
 use super::size::{Progress, is_full, lanes, seed};
 use super::{incident_of, target_of, turn_of, world};
 use crate::stories::Setup;
@@ -40,7 +40,7 @@ const ABOUT: [&str; 6] = ["api", "mailer", "cache", "orders-pool", "orders", "ma
 async fn history(seed: u64, number: u64, rounds: usize) -> (Tally, Vec<String>) {
     let mut dice = Dice::of(seed, &[4, number]);
     let bounds = tightened(&mut dice);
-    let weather = Weather { grants: 50, answers: true, deaths: 35, jumps: 60, back: dice.percent(40) };
+    let weather = Weather { grants: 50, deaths: 35, jumps: 60, back: dice.percent(40) };
     let (mine, workers) = (dice.next(), dice.between(2, 4));
     let model: Arc<Generator> = Arc::new(move |request| greedy(mine, request));
     let setup = Setup::default().without_runbooks().with("planner", json!({ "workers": workers }));
@@ -92,4 +92,22 @@ async fn no_budget_is_exceeded_over_any_history() {
     }
     let tally = progress.finish(&[]);
     assert!(tally.effects >= histories as usize && tally.denied > 0, "{tally:?}");
+}
+
+/// `api` runs on one host and needs `cache` on another: an incident that may work on one host at once gets no second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_counts_the_hosts_that_it_works_on_itself() {
+    let restart = |service: &str| ("restart_service".to_owned(), json!({ "service": service, "reason": "it is still bad" }));
+    let wishes = vec![restart("api"), restart("cache"), restart("api")];
+    let model: Arc<Generator> = Arc::new(move |request| match turn_of(request) {
+        0 => Reply::Calls(wishes.clone()),
+        _ => Reply::text("That is all."),
+    });
+    let bounds = Bounds { hosts_at_once: 1, ..BUILT_IN };
+    let mut arena = Arena::start(Setup::default().without_runbooks(), model, Dice::of(seed(), &[5]), CALM, bounds).await;
+    arena.round(vec![alarm("ServiceDown", &[("service", "api")])]).await;
+    arena.judge(None).await;
+    assert!(arena.violations.is_empty(), "{}", arena.violations.join("\n"));
+    let starts = arena.starts();
+    assert_eq!((starts["api.1"], starts["cache.1"]), (3, 1));
 }

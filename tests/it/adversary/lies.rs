@@ -55,7 +55,7 @@ fn believe(beliefs: &Mutex<Beliefs>, request: &Value) -> Reply {
     Reply::text("That should have helped.")
 }
 
-const ABOUT: [(&str, &str, &str); 3] = [("api", "web-1", "mailer"), ("orders", "web-1", "api"), ("mailer", "web-2", "orders")];
+const ABOUT: [(&str, &str, &str); 3] = [("api", "web-1", "mailer"), ("orders", "web-4", "api"), ("mailer", "web-2", "orders")];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_believes_every_lie_does_the_bounded_thing_at_most() {

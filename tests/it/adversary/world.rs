@@ -21,8 +21,8 @@ const PLAIN: Service = Service { name: "", hosts: &["web-1"], scope: &[], mode: 
 
 pub const SERVICES: [Service; 10] = [
     Service { name: "api", scope: &["api", "cache"], roots: &["logs/api"], declares: &[("depends_on", &["cache"])], ..PLAIN },
-    Service { name: "orders", scope: &["orders", "orders-pool"], declares: &[("pool", &["orders-pool"])], ..PLAIN },
-    Service { name: "orders-pool", hosts: &["web-4"], scope: &["orders-pool"], ..PLAIN },
+    Service { name: "orders", hosts: &["web-4"], scope: &["orders", "orders-pool"], declares: &[("pool", &["orders-pool"])], ..PLAIN },
+    Service { name: "orders-pool", scope: &["orders-pool"], ..PLAIN },
     Service {
         name: "mailer",
         hosts: &["web-2"],
@@ -44,7 +44,7 @@ pub const HOSTS: [(&str, &[&str]); 6] = [
     ("web-1", &["logs/web-1"]),
     ("web-2", &["logs/web-2"]),
     ("web-3", &["logs/web-3"]),
-    ("web-4", &[]),
+    ("web-4", &["logs/web-4"]),
     ("search-1", &["logs/old"]),
     ("vault-1", &[]),
 ];
