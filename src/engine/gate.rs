@@ -132,10 +132,10 @@ impl Engine {
             Err(EngineError::Store(StoreError::Busy { thing, holder })) => {
                 return self.put_off(claim, incident, &thing, &holder.to_string()).await;
             }
-            // Another worker was faster by a moment: judged again, it is denied with the reason that is true now.
+            // Another worker was faster by a moment: judged again, it is denied with the reason that is true then.
             Err(EngineError::Store(StoreError::Spent(why))) => {
                 tracing::info!(incident = %incident.id, %why, "a budget was used up between the judgement and the start");
-                return Ok(Wake::Now);
+                return Ok(Wake::At(self.now() + chrono::Duration::seconds(1)));
             }
             other => other?,
         }
