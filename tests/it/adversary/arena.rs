@@ -76,10 +76,13 @@ pub struct Weather {
     pub jumps: u64,
     /// The clock may jump back too, a little.
     pub back: bool,
+    /// Trust is taken out: every mark is forgotten at once. An agent that is not trusted does little, and what stands behind trust would
+    /// never be tried.
+    pub trusting: bool,
 }
 
 /// Nobody grants anything, nothing happens by itself.
-pub const CALM: Weather = Weather { grants: 0, deaths: 0, jumps: 0, back: false };
+pub const CALM: Weather = Weather { grants: 0, deaths: 0, jumps: 0, back: false, trusting: true };
 
 pub struct Arena {
     pub app: TestApp,
@@ -126,6 +129,9 @@ impl Arena {
             violations: Vec::new(),
         };
         arena.lay_out();
+        if weather.trusting {
+            arena.forgive_everything().await;
+        }
         arena.all_started().await;
         arena
     }
@@ -137,6 +143,18 @@ impl Arena {
             assert!(Instant::now() < end, "the services did not start: {:?}", self.starts());
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Nobody is ever distrusted: the store itself forgets each mark's consequence.
+    async fn forgive_everything(&self) {
+        let pool = sqlx::AnyPool::connect(&format!("{}?mode=rw", self.app.place.store_url())).await.unwrap();
+        for trigger in [
+            "CREATE TRIGGER forgiven AFTER INSERT ON trust BEGIN DELETE FROM trust WHERE agent = NEW.agent; END",
+            "CREATE TRIGGER forgiven_again AFTER UPDATE ON trust BEGIN DELETE FROM trust WHERE agent = NEW.agent; END",
+        ] {
+            sqlx::query(trigger).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

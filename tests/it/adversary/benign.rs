@@ -42,11 +42,11 @@ fn proposals(text: &str) -> Vec<(String, Value)> {
     ]
 }
 
-/// What each layer said to each proposal; of a human's question, that it was one. Trust hangs on what happened before, not on texts.
+/// What each layer said to each proposal, and what came of it.
 fn verdicts(incident: &Value) -> Vec<String> {
     let judged = |entry: &&Value| ["started", "denied", "asked"].contains(&entry["kind"].as_str().unwrap());
     let said = |entry: &Value| {
-        let opinions = entry["opinions"].as_array().unwrap().iter().filter(|opinion| opinion["layer"] != "trust");
+        let opinions = entry["opinions"].as_array().unwrap().iter();
         let opinions: BTreeSet<String> =
             opinions.map(|opinion| format!("{} {} {}", opinion["layer"], opinion["verdict"], opinion["critical"] == true)).collect();
         format!("{} {} {}: {opinions:?}", entry["kind"], entry["proposal"]["call"], entry["proposal"]["tool"])

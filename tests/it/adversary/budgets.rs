@@ -40,7 +40,7 @@ const ABOUT: [&str; 6] = ["api", "mailer", "cache", "orders-pool", "orders", "ma
 async fn history(seed: u64, number: u64, rounds: usize) -> (Tally, Vec<String>) {
     let mut dice = Dice::of(seed, &[4, number]);
     let bounds = tightened(&mut dice);
-    let weather = Weather { grants: 50, deaths: 35, jumps: 60, back: dice.percent(40) };
+    let weather = Weather { grants: 50, deaths: 35, jumps: 60, back: dice.percent(40), trusting: dice.percent(75) };
     let (mine, workers) = (dice.next(), dice.between(2, 4));
     let model: Arc<Generator> = Arc::new(move |request| greedy(mine, request));
     let setup = Setup::default().without_runbooks().with("planner", json!({ "workers": workers }));

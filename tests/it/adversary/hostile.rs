@@ -425,7 +425,7 @@ pub fn troubles(dice: &mut Dice) -> Vec<Alarm> {
 async fn chapter(seed: u64, number: u64, wanted: usize) -> (Tally, Vec<String>) {
     let mut dice = Dice::of(seed, &[number]);
     let sent = Arc::new(Mutex::new(Sent::new()));
-    let weather = Weather { grants: 45, deaths: 4, jumps: 25, back: dice.percent(30) };
+    let weather = Weather { grants: 45, deaths: 4, jumps: 25, back: dice.percent(30), trusting: dice.percent(75) };
     let bounds = tightened(&mut dice);
     let setup = Setup::default().without_runbooks().with("planner", json!({ "workers": dice.between(2, 4), "first": "model" }));
     let later = Arc::new(Mutex::new(None::<Arc<Generator>>));
