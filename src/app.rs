@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long a stop waits for running effects. Longer than any tool may take.
@@ -36,7 +36,8 @@ pub struct App {
     stop: CancellationToken,
     tasks: JoinSet<()>,
     /// Signs what the others wrote, to their last entry: stops after them.
-    publishing: JoinHandle<()>,
+    /// One task, which ends with this too.
+    publishing: JoinSet<()>,
     published: CancellationToken,
 }
 
@@ -72,7 +73,8 @@ impl App {
             }
         });
         let published = CancellationToken::new();
-        let publishing = tokio::spawn(publisher.run(published.clone()));
+        let mut publishing = JoinSet::new();
+        publishing.spawn(publisher.run(published.clone()));
         Ok(Self { engine, fleet, address, stop, tasks, publishing, published })
     }
 
@@ -81,7 +83,7 @@ impl App {
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await.is_ok();
         self.published.cancel();
-        if tokio::time::timeout(LAST_CHECKPOINT, self.publishing).await.is_err() {
+        if tokio::time::timeout(LAST_CHECKPOINT, self.publishing.join_next()).await.is_err() {
             tracing::warn!("the last entries of the ledger are signed at the next start");
         }
         self.engine.store().close().await;
@@ -90,9 +92,7 @@ impl App {
 
     /// As a crash would: everything ends where it stands.
     pub async fn kill(mut self) {
-        self.publishing.abort();
-        // It ends cancelled, which is what was wanted.
-        let _ = self.publishing.await;
+        self.publishing.shutdown().await;
         self.tasks.shutdown().await;
     }
 }

@@ -136,7 +136,8 @@ fn mentions_a_way_back(reason: &str) -> bool {
         || words.windows(2).any(|pair| matches!((pair[0].as_str(), pair[1].as_str()), ("roll" | "rolled", "back")))
 }
 
-/// Arguments that say what is done. Names of the inventory and what is only said are left out.
+/// Arguments that say what is done. Names of the inventory and what is only said are left out, and a question to Prometheus: its answer
+/// is numbers.
 fn telling_arguments(action: &Action) -> Vec<&str> {
     fn texts<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
         match value {
@@ -146,7 +147,7 @@ fn telling_arguments(action: &Action) -> Vec<&str> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    let said = ["reason", "service", "host", "message", "channel", "question"];
+    let said = ["reason", "service", "host", "message", "channel", "question", "query"];
     let mut found = Vec::new();
     if let Value::Object(fields) = &action.arguments {
         fields.iter().filter(|(key, _)| !said.contains(&key.as_str())).for_each(|(_, value)| texts(value, &mut found));

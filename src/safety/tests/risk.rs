@@ -45,7 +45,7 @@ fn each_part_adds_what_the_table_says() {
     let logs = Action { tool: "get_service_logs".into(), ..observe() };
     let destructive = |action: Action| Action { tier: Tier::Destructive, ..action };
     let with = |arguments: serde_json::Value, action: Action| Action { arguments, ..action };
-    let query = |text: &str| with(json!({ "query": text }), observe());
+    let path = |text: &str| with(json!({ "path": text }), observe());
     let long = "it has answered nothing for five minutes and its log says why";
     let rows = [
         ("looking", observe(), 10),
@@ -58,9 +58,10 @@ fn each_part_adds_what_the_table_says() {
         ("the most delicate of several", saying("a test", restart(&["api", "db"])), 55),
         ("a host is what runs on it", clean(&["/var/log/app"], 7), 55),
         ("a host of its own environment", Action { target: target(None, Some("web-2")), ..clean(&["/srv/logs"], 7) }, 35),
-        ("about secrets", query("cat /etc/app/secrets.yaml"), 40),
-        ("a key file", query("/etc/ssl/private/server.key"), 40),
-        ("a key of a map is none", query("sum by (key) (rate(cache_key_hits_total[5m]))"), 10),
+        ("about secrets", path("cat /etc/app/secrets.yaml"), 40),
+        ("a key file", path("/etc/ssl/private/server.key"), 40),
+        ("a key of a map is none", path("sum by (key) (rate(cache_key_hits_total[5m]))"), 10),
+        ("numbers about them are not they", with(json!({ "query": "vault_token_expiry_seconds" }), observe()), 10),
         ("a service that is called so is not about them", with(json!({ "service": "secrets" }), observe()), 10),
         ("an argument that destroys", with(json!({ "sql": "DROP TABLE x", "reason": "a test" }), restart(&["api"])), 55),
         ("no reason", Action { reason: " ".into(), ..saying("", restart(&["api"])) }, 45),

@@ -231,7 +231,7 @@ impl Siege {
             }
             Field::FileName => {
                 old_file(&self.arena.path(&format!("logs/{host}")), &format!("n{}", self.number), text);
-                (plain, look("clean_disk_space", json!({ "host": host, "min_age_days": 7 })))
+                (plain, look("clean_disk_space", json!({ "host": host, "min_age_days": 7, "reason": "the disk is full" })))
             }
             Field::Reply => {
                 let question = json!({ "action_description": "May I go on?", "reason": "I am not sure", "risk_level": "low" });
