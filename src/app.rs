@@ -10,7 +10,7 @@ use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
 use crate::publish::Publisher;
-use crate::safety::{ConsentRules, Limits, OwnGround, Policies};
+use crate::safety::OwnGround;
 use crate::store::{Freeze, Store};
 use crate::tools::Bench;
 use anyhow::{Context as _, anyhow};
@@ -110,7 +110,7 @@ fn notifier(config: &Config) -> anyhow::Result<Notifier> {
 
 fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Notifier>) -> anyhow::Result<Parts> {
     let own = own_ground(store.path(), &config);
-    let checker = config.checker();
+    let (checker, policy_version) = (config.checker(), policy_version(&config)?);
     let inventory = Arc::new(config.inventory);
     let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), ssh_dir(&config.run_dir)?, fleet::Limits::default()));
     let bench = Bench {
@@ -130,7 +130,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         targets: config.targets,
         runbooks: config.runbooks,
         model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
-        policy_version: policy_version(&config.limits, &config.consent, &config.policies)?,
+        policy_version,
         checker,
         approvers: config.approvers,
         consent: config.consent,
@@ -141,9 +141,12 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
     })
 }
 
-/// What an approval is bound to besides its action: SHA-256 over the policies, the bounds and the rules of consent that are in force.
-fn policy_version(limits: &Limits, consent: &ConsentRules, policies: &Policies) -> anyhow::Result<String> {
-    let rules = serde_json_canonicalizer::to_vec(&(limits, consent, policies.version())).context("spell out the limits")?;
+/// What an approval is bound to besides its action: SHA-256 over the policies, the bounds, the thresholds of risk, the working hours and
+/// the rules of consent that are in force.
+fn policy_version(config: &Config) -> anyhow::Result<String> {
+    let Config { limits, consent, policies, risk, hours, .. } = config;
+    let rules = (limits, consent, policies.version(), risk, hours);
+    let rules = serde_json_canonicalizer::to_vec(&rules).context("spell out the bounds")?;
     Ok(hex::encode(Sha256::digest(rules)))
 }
 

@@ -39,7 +39,8 @@ struct Wanted {
     decision: Decision,
     digest: Option<String>,
     approvers: Approvers,
-    policies: Policies,
+    /// Read for a yes only: a mistake in one keeps nobody from saying no.
+    policies: Option<Policies>,
 }
 
 pub async fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
@@ -66,8 +67,9 @@ async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> an
             return Ok(ExitCode::from(super::EX_USAGE));
         }
     };
-    let (url, approvers, policies) = match args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?, args.files.policies()?)))
-    {
+    let policies = || matches!(decision, Decision::Grant).then(|| args.files.policies()).transpose();
+    let read = args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?, policies()?)));
+    let (url, approvers, policies) = match read {
         Ok(read) => read,
         Err(code) => return Ok(code),
     };
@@ -92,7 +94,7 @@ async fn decide(store: &Store, id: ApprovalId, wanted: Wanted, signature: Signin
         shown.get_or_insert_with(|| approval.digest().0.clone());
     }
     let ballot = Ballot { who: login_name(), via: Via::Cli, decision: wanted.decision, shown, signature: signed };
-    let electorate = Electorate { approvers: &wanted.approvers, policies: &wanted.policies };
+    let electorate = Electorate { approvers: &wanted.approvers, policies: wanted.policies.as_ref() };
     match vote(store, electorate, id, ballot, SystemClock.now()).await {
         Ok(approval) => {
             let word = match approval.state {

@@ -9,7 +9,7 @@ use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
-use crate::safety::{FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
+use crate::safety::{Approvers, FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -194,6 +194,12 @@ impl Default for PlannerKeys {
 }
 
 impl MainFile {
+    /// Who may decide; `None` where that part is wrong, which is told elsewhere.
+    pub fn approvers(&self) -> Option<Approvers> {
+        let slack_ids = self.slack.as_ref().map_or(&[][..], |slack| &slack.approvers);
+        approvers::build(&self.approvers, slack_ids, self.server.webhook_token.as_ref()).ok()
+    }
+
     pub fn settings(&self) -> Settings {
         Settings {
             workers: self.planner.workers,

@@ -82,6 +82,10 @@ impl Config {
         }
         let written = folder.join("policies");
         let policies = policies::read(&written, services.as_ref().map(|(inventory, _)| inventory), &mut complaints);
+        let approvers = main.as_ref().and_then(file::MainFile::approvers);
+        if let (Some(policies), Some(approvers)) = (&policies, &approvers) {
+            complaints.extend(policies::nobodies(&written, policies, approvers));
+        }
         let parts = (main, rules, services, policies, complaints.is_empty());
         let (Some(mut main), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
             return Err(complaints);
@@ -91,10 +95,8 @@ impl Config {
         if inventory.services().next().is_none() {
             warnings.push("the inventory lists no service: nothing will be acted upon".into());
         }
-        let (people, token) = (&main.approvers, main.server.webhook_token.as_ref());
-        let slack_ids = main.slack.as_ref().map_or(&[][..], |slack| &slack.approvers);
-        let Ok(approvers) = approvers::build(people, slack_ids, token) else { return Err(complaints) };
-        let approver_tokens = people.iter().filter_map(|person| Some((person.name.clone(), person.token.clone()?))).collect();
+        let Some(approvers) = approvers else { return Err(complaints) };
+        let approver_tokens = main.approvers.iter().filter_map(|person| Some((person.name.clone(), person.token.clone()?))).collect();
         // Slack's door asks whether somebody may decide at all; who they are is the engine's to know.
         if let Some(slack) = main.slack.as_mut() {
             slack.approvers.extend(approvers.people.iter().filter_map(|person| person.slack.clone()));

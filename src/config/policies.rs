@@ -3,10 +3,10 @@
 use super::document::read_text;
 use super::{Complaint, Embedded};
 use crate::domain::Inventory;
-use crate::safety::{Policies, PolicyProblem, SCHEMA};
+use crate::safety::{Approvers, Policies, PolicyProblem, SCHEMA};
 use std::path::{Path, PathBuf};
 
-/// Who decides approvals by configuration: `slack.approvers`.
+/// Who decides approvals by configuration: those under `approvers`, and `slack.approvers`.
 pub const GROUPS: [&str; 1] = ["approvers"];
 
 /// Names and texts, sorted by name.
@@ -20,21 +20,29 @@ pub fn read(folder: &Path, inventory: Option<&Inventory>, complaints: &mut Vec<C
             .push(Complaint::of_file(folder, "no *.cedar is there: expected at least one policy, or nothing would ever be permitted"));
         return None;
     }
-    let complain = |problem: PolicyProblem| Complaint {
-        line: problem.at.map(|(line, _)| line as u64),
-        message: problem.at.map_or(String::new(), |(_, column)| format!("column {column}: ")) + &problem.message,
-        file: folder.join(&problem.file),
-    };
     match Policies::load(&texts) {
         Ok(policies) => {
             let strangers = inventory.map_or(Vec::new(), |inventory| policies.strangers(inventory, &GROUPS));
-            complaints.extend(strangers.into_iter().map(complain));
+            complaints.extend(strangers.into_iter().map(|problem| complaint(folder, problem)));
             Some(policies)
         }
         Err(problems) => {
-            complaints.extend(problems.into_iter().map(complain));
+            complaints.extend(problems.into_iter().map(|problem| complaint(folder, problem)));
             None
         }
+    }
+}
+
+/// Policies about humans that nobody can be.
+pub fn nobodies(folder: &Path, policies: &Policies, approvers: &Approvers) -> Vec<Complaint> {
+    policies.nobodies(approvers).into_iter().map(|problem| complaint(folder, problem)).collect()
+}
+
+fn complaint(folder: &Path, problem: PolicyProblem) -> Complaint {
+    Complaint {
+        line: problem.at.map(|(line, _)| line as u64),
+        message: problem.at.map_or(String::new(), |(_, column)| format!("column {column}: ")) + &problem.message,
+        file: folder.join(&problem.file),
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Ballot {
 #[derive(Debug, Clone, Copy)]
 pub struct Electorate<'a> {
     pub approvers: &'a Approvers,
-    pub policies: &'a Policies,
+    /// Needed for a yes only: whoever cannot read them can still say no.
+    pub policies: Option<&'a Policies>,
 }
 
 /// Durable when this returns; the first decision stands.
@@ -35,9 +36,10 @@ pub async fn vote(store: &Store, who: Electorate<'_>, id: ApprovalId, ballot: Ba
         verify(signature, approval.digest(), &by.name, approvers.keys_of(&by.name))?;
     }
     if let (Some(approval), Decision::Grant) = (&approval, ballot.decision) {
+        let policies = policies.ok_or_else(|| NotAllowed::Policy("the policies were not read".to_owned()))?;
         let asked = asked_by(store, approval).await?;
         let facts = facts_of(&asked).map_err(NotAllowed::Policy)?;
-        may_approve(&by, quorum, approvers, policies, facts)?;
+        may_approve(&by, &approval.request, approvers, policies, facts)?;
     }
     let vote = Vote { by, decision: ballot.decision, at: now, signature: ballot.signature };
     store.decide(id, vote, ballot.shown.as_deref()).await
@@ -64,7 +66,7 @@ impl Engine {
     }
 
     fn electorate(&self) -> Electorate<'_> {
-        Electorate { approvers: &self.parts.approvers, policies: self.parts.checker.policies() }
+        Electorate { approvers: &self.parts.approvers, policies: Some(self.parts.checker.policies()) }
     }
 
     pub fn approvers(&self) -> &Approvers {

@@ -23,6 +23,15 @@ pub struct Approvers {
     pub slack_ids: Vec<String>,
 }
 
+/// A human as policies know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voter<'a> {
+    pub by: &'a Principal,
+    /// Named under `approvers`: the same person at every door.
+    pub named: bool,
+    pub groups: &'static [&'static str],
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     #[error("you are not on the list of approvers (slack.approvers, or approvers: slack): nothing was decided")]
@@ -85,10 +94,11 @@ impl Approvers {
         self.people.iter().find(|person| person.name == name)
     }
 
-    /// The groups of policies that a principal is in.
-    pub fn groups_of(&self, by: &Principal, quorum: u32) -> &'static [&'static str] {
-        let listed = self.named(&by.name).is_some() || by.via == Via::Slack;
-        if listed && self.still(by, quorum) { &["approvers"] } else { &[] }
+    /// What policies are told of a principal.
+    pub fn voter<'a>(&self, by: &'a Principal, quorum: u32) -> Voter<'a> {
+        let named = self.named(&by.name).is_some();
+        let listed = named || by.via == Via::Slack;
+        Voter { by, named, groups: if listed && self.still(by, quorum) { &["approvers"] } else { &[] } }
     }
 
     /// The keys that sign for somebody.

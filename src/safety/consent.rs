@@ -4,7 +4,7 @@
 use super::approvers::{Approvers, NotAllowed};
 use super::policy::Policies;
 use super::signature;
-use crate::domain::{Action, Approval, Decision, Facts, Opinion, Principal, Tier, Vote};
+use crate::domain::{Action, Approval, Decision, Facts, Opinion, Principal, Request, Tier, Vote};
 use std::collections::BTreeSet;
 
 /// What a grant needs.
@@ -42,9 +42,9 @@ pub fn needed(action: &Action, opinions: &[Opinion], rules: &ConsentRules, polic
     Ok(Consent { quorum: plain.quorum.max(by_policy.quorum), signature: plain.signature || by_policy.signature })
 }
 
-/// May this person's yes count, by the policies?
-pub fn may_approve(by: &Principal, quorum: u32, approvers: &Approvers, policies: &Policies, facts: &Facts) -> Result<(), NotAllowed> {
-    policies.may_approve(by, approvers.groups_of(by, quorum), None, facts).map_err(NotAllowed::Policy)
+/// May this person's yes to this request count, by the policies?
+pub fn may_approve(by: &Principal, request: &Request, approvers: &Approvers, policies: &Policies, facts: &Facts) -> Result<(), NotAllowed> {
+    policies.may_approve(approvers.voter(by, request.quorum), Some(&request.requester), facts).map_err(NotAllowed::Policy)
 }
 
 /// When it is to be done: is as much consent there as the policies want by the facts of now, from people whose yes still counts?
@@ -62,7 +62,7 @@ pub fn released(
     }
     let facts = facts(opinions)?;
     let mut granted = approval.votes.iter().filter(|vote| vote.decision == Decision::Grant);
-    granted.try_for_each(|vote| may_approve(&vote.by, request.quorum, approvers, policies, facts)).map_err(|e| e.to_string())
+    granted.try_for_each(|vote| may_approve(&vote.by, request, approvers, policies, facts)).map_err(|e| e.to_string())
 }
 
 /// What the policies judged by.
@@ -116,7 +116,7 @@ fn counts(vote: &Vote, approval: &Approval, approvers: &Approvers) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Effect, Principal, Request, Sealed, ServiceName, Target, Time, Via};
+    use crate::domain::{Effect, Sealed, ServiceName, Target, Time, Via};
     use crate::safety::Approver;
     use serde_json::json;
     use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, rand_core::OsRng};

@@ -3,13 +3,13 @@
 use crate::domain::{Moment, Time};
 use chrono::{Datelike as _, NaiveTime, Timelike as _, Weekday};
 use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// `hours` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
-    #[serde(deserialize_with = "zone")]
+    #[serde(deserialize_with = "zone", serialize_with = "zone_name")]
     pub zone: Tz,
     #[serde(default = "monday_to_friday", deserialize_with = "days")]
     pub days: Vec<Weekday>,
@@ -47,6 +47,10 @@ fn monday_to_friday() -> Vec<Weekday> {
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a time zone: expected a name such as Europe/Berlin or UTC")))
+}
+
+fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
 }
 
 fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Weekday>, D::Error> {

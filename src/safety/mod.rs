@@ -21,7 +21,7 @@ mod signature;
 mod situation;
 mod trust;
 
-pub use approvers::{Approver, Approvers, NotAllowed};
+pub use approvers::{Approver, Approvers, NotAllowed, Voter};
 pub use consent::{Consent, ConsentRules, SignatureRules, consent, consented, facts as facts_of, may_approve, needed, released};
 pub use floor::is_forbidden;
 pub use freeze::FreezeWindow;

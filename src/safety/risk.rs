@@ -10,11 +10,11 @@
 //! A restart in production at 3 AM comes to 0.65: the boundary table lets it go. Without a reason, or about secrets, a human is asked.
 
 use crate::domain::{Action, Effect, Impact, Inventory, Layer, Moment, Opinion, Place, Resource, Risk, Score, ServiceName, Tier, Verdict};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// `risk` of the configuration: may be lowered, never raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Thresholds {
     /// From here on a change has to state its reason.

@@ -8,7 +8,7 @@ use crate::domain::{
     Time, Trust, Verdict,
 };
 use crate::engine::{facts, halt_file};
-use crate::safety::{Consent, SafetyChecker, Situation, Usage};
+use crate::safety::{Consent, SafetyChecker, Situation, Usage, needed};
 use crate::store::Store;
 use crate::tools::{self, About, Tool};
 use serde::Serialize;
@@ -190,7 +190,8 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
         in_force: in_force.as_ref(),
     };
     let opinions = checker.judge(&action, &situation);
-    Ok(Explanation::of(&checker, format!("{} on {}", action.summary(), action.target), opinions, budgets))
+    let consent = needed(&action, &opinions, &config.consent, checker.policies());
+    Ok(Explanation::of(&checker, format!("{} on {}", action.summary(), action.target), opinions, budgets).asking(consent))
 }
 
 /// What the store says that an action is judged by.
@@ -230,10 +231,17 @@ impl Explanation {
             Some(Decider { policy: id.clone(), file: written.file.clone(), line: written.line, reason: written.reason.clone() })
         });
         let facts = grounds.map(|grounds| grounds.facts.clone());
-        let asks = facts.as_ref().filter(|_| verdict == Verdict::Confirm);
-        let approvers = asks.map(|facts| policies.consent(facts).map(|Consent { quorum, signature }| Needed { quorum, signature }));
         let (decided_by, policies) = (decided_by.collect(), policies.version().0.clone());
-        Self { action, verdict, decided_by, approvers, facts, opinions, budgets, policies }
+        Self { action, verdict, decided_by, approvers: None, facts, opinions, budgets, policies }
+    }
+
+    /// What no number of people could release nobody is asked for.
+    fn asking(self, consent: Result<Consent, String>) -> Self {
+        if self.verdict != Verdict::Confirm {
+            return self;
+        }
+        let verdict = if consent.is_ok() { Verdict::Confirm } else { Verdict::Deny };
+        Self { verdict, approvers: Some(consent.map(|Consent { quorum, signature }| Needed { quorum, signature })), ..self }
     }
 
     fn text(&self) -> String {

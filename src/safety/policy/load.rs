@@ -4,6 +4,7 @@
 use super::scene::Terms;
 use super::{Policies, SCHEMA, Written, shape};
 use crate::domain::{Digest, HostName, Inventory, ServiceName};
+use crate::safety::Approvers;
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
@@ -220,4 +221,25 @@ pub fn strangers(written: &BTreeMap<String, Written>, inventory: &Inventory, gro
         problems.extend(unknown.map(|message| PolicyProblem { file: policy.file.clone(), at: Some((policy.line, 1)), message }));
     }
     problems
+}
+
+/// Humans that no decision will ever come from: a forbid for one of them would forbid nothing.
+pub fn nobodies(written: &BTreeMap<String, Written>, approvers: &Approvers) -> Vec<PolicyProblem> {
+    let humans =
+        |policy: &Written| policy.names.iter().filter(|(kind, _)| kind == "Human").map(|(_, name)| name.clone()).collect::<Vec<_>>();
+    let each = written.values().flat_map(|policy| humans(policy).into_iter().map(move |name| (policy, name)));
+    let strange = each.filter_map(|(policy, name)| Some((policy, unknown(&name, approvers)?)));
+    strange.map(|(policy, message)| PolicyProblem { file: policy.file.clone(), at: Some((policy.line, 1)), message }).collect()
+}
+
+fn unknown(name: &str, approvers: &Approvers) -> Option<String> {
+    let mut people = approvers.people.iter();
+    let known_as = match name.split_once('/') {
+        None if approvers.named(name).is_some() => return None,
+        None => return Some(format!("nobody under `approvers` is named `{name}`")),
+        Some(("slack", id)) => people.find(|person| person.slack.as_deref() == Some(id)),
+        Some(("cli", login)) => people.find(|person| person.login.as_deref() == Some(login)),
+        Some(_) => return Some(format!("`{name}`: expected the name of an approver, slack/USER_ID or cli/LOGIN")),
+    };
+    known_as.map(|person| format!("`{name}` is named under `approvers`: expected Human::\"{}\", which they are at every door", person.name))
 }

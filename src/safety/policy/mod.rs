@@ -9,8 +9,9 @@ mod shape;
 
 pub use load::PolicyProblem;
 
+use super::approvers::{Approvers, Voter};
 use super::consent::Consent;
-use crate::domain::{Digest, Facts, Grounds, Inventory, Layer, Opinion, Principal, Resource, Verdict};
+use crate::domain::{Digest, Facts, Grounds, Inventory, Layer, Opinion, Resource, Verdict};
 use cedar_policy::{Authorizer, Decision, EntityUid, PolicySet, Request, Response, Schema};
 use scene::{Count, Scene, Terms};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub struct Written {
     /// From 1.
     pub line: usize,
     pub reason: String,
-    /// The services, hosts and groups it names.
+    /// The services, hosts, groups and humans it names.
     names: Vec<(String, String)>,
 }
 
@@ -86,6 +87,11 @@ impl Policies {
         load::strangers(&self.written, inventory, groups)
     }
 
+    /// Humans that policies name and nobody can be.
+    pub fn nobodies(&self, approvers: &Approvers) -> Vec<PolicyProblem> {
+        load::nobodies(&self.written, approvers)
+    }
+
     /// Permitted to execute → allow; else permitted to propose → confirm; else deny. Of several resources the strictest counts.
     pub fn judge(&self, facts: Facts) -> Opinion {
         let each = facts.resources.iter().map(|resource| self.rule(&facts, resource));
@@ -130,16 +136,16 @@ impl Policies {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    /// May this human's yes count? `groups` are those that the configuration puts them into. Nobody approves a wish of their own,
-    /// whatever the policies say.
-    pub fn may_approve(&self, who: &Principal, groups: &[&str], requester: Option<&Principal>, facts: &Facts) -> Result<(), String> {
-        if requester.is_some_and(|requester| requester.name == who.name) {
+    /// May this human's yes count? Nobody approves a wish of their own, whatever the policies say.
+    pub fn may_approve(&self, voter: Voter<'_>, requester: Option<&str>, facts: &Facts) -> Result<(), String> {
+        let who = voter.by;
+        if requester.is_some_and(|requester| requester == who.name) {
             return Err(format!("{who} asked for it and cannot approve it"));
         }
         for resource in &facts.resources {
             let count = Count { requester, ..Count::default() };
-            let scene = self.scene(facts, resource, Some((who, groups)), count)?;
-            match self.ask(&scene, &self.terms.human(who), &self.terms.approve) {
+            let scene = self.scene(facts, resource, Some(voter), count)?;
+            match self.ask(&scene, &self.terms.human(voter), &self.terms.approve) {
                 Answer::Permitted(_) => {}
                 Answer::Broken(why) => return Err(why),
                 Answer::Refused(by) if by.is_empty() => return Err(format!("no policy lets {who} approve {}", facts.tool)),
@@ -178,7 +184,7 @@ impl Policies {
         Err(format!("no policy releases {} on {}, however many approve it (up to {MOST_APPROVERS})", facts.tool, resource.place))
     }
 
-    fn scene(&self, facts: &Facts, resource: &Resource, human: Option<(&Principal, &[&str])>, count: Count<'_>) -> Result<Scene, String> {
+    fn scene(&self, facts: &Facts, resource: &Resource, human: Option<Voter<'_>>, count: Count<'_>) -> Result<Scene, String> {
         self.terms.scene(facts, resource, human, count)
     }
 

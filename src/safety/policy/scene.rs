@@ -1,6 +1,7 @@
 //! Our words in Cedar's: facts become a request's context, resources and humans its entities, all of it checked against the schema.
 
 use crate::domain::{Agent, Facts, Level, Mode, Place, Principal, Resource, Tier, Via};
+use crate::safety::Voter;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value};
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,8 @@ pub struct Scene {
 /// How far an approval has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Count<'a> {
-    pub requester: Option<&'a Principal>,
+    /// The name of the human who wanted it.
+    pub requester: Option<&'a str>,
     pub approvers: u32,
     pub signed: u32,
 }
@@ -64,22 +66,18 @@ impl Terms {
         uid(&self.agent, &agent.to_string())
     }
 
-    /// With the door in its name: a login name on the machine is not the Slack user that is called the same.
-    pub fn human(&self, who: &Principal) -> EntityUid {
-        uid(&self.human, &format!("{}/{}", who.via, who.name))
+    /// A named approver is one person at every door. Of others only the door is known: a login name on the machine is not the Slack user
+    /// that is called the same.
+    pub fn human(&self, voter: Voter<'_>) -> EntityUid {
+        let Principal { name, via } = voter.by;
+        if voter.named { uid(&self.human, name) } else { uid(&self.human, &format!("{via}/{name}")) }
     }
 
-    pub fn scene(
-        &self,
-        facts: &Facts,
-        resource: &Resource,
-        human: Option<(&Principal, &[&str])>,
-        count: Count<'_>,
-    ) -> Result<Scene, String> {
+    pub fn scene(&self, facts: &Facts, resource: &Resource, human: Option<Voter<'_>>, count: Count<'_>) -> Result<Scene, String> {
         let (uid, entity) = self.resource(resource)?;
         let mut entities = vec![entity];
-        if let Some((who, groups)) = human {
-            entities.push(self.human_entity(who, groups)?);
+        if let Some(voter) = human {
+            entities.push(self.human_entity(voter)?);
         }
         // Their shape is this file's own, and the test below holds it against the schema; the request is checked each time it is asked.
         let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
@@ -101,10 +99,10 @@ impl Terms {
         Ok((uid, entity))
     }
 
-    fn human_entity(&self, who: &Principal, groups: &[&str]) -> Result<Entity, String> {
-        let via = HashMap::from([("via".to_owned(), Value::new_entity_uid(uid(&self.via, via(who.via))))]);
-        let groups = groups.iter().map(|group| uid(&self.group, group)).collect();
-        Entity::new(self.human(who), via, groups).map_err(|e| e.to_string())
+    fn human_entity(&self, voter: Voter<'_>) -> Result<Entity, String> {
+        let via = HashMap::from([("via".to_owned(), Value::new_entity_uid(uid(&self.via, via(voter.by.via))))]);
+        let groups = voter.groups.iter().map(|group| uid(&self.group, group)).collect();
+        Entity::new(self.human(voter), via, groups).map_err(|e| e.to_string())
     }
 
     fn context(&self, facts: &Facts, count: Count<'_>) -> Result<Context, String> {
@@ -127,7 +125,7 @@ impl Terms {
             ("signed", long(count.signed)),
         ];
         if let Some(requester) = count.requester {
-            pairs.push(("requester", Value::new_entity_uid(self.human(requester))));
+            pairs.push(("requester", word(&self.human, requester)));
         }
         Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(|e| e.to_string())
     }
@@ -190,7 +188,8 @@ mod tests {
         }
         for via in [Via::Slack, Via::Cli, Via::Api] {
             let who = Principal { name: "ana".into(), via };
-            Entities::from_entities([terms.human_entity(&who, &["approvers"]).unwrap()], Some(&schema)).unwrap();
+            let voter = Voter { by: &who, named: true, groups: &["approvers"] };
+            Entities::from_entities([terms.human_entity(voter).unwrap()], Some(&schema)).unwrap();
         }
     }
 }

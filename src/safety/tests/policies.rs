@@ -2,7 +2,7 @@
 //! approve what.
 
 use super::*;
-use crate::safety::Consent;
+use crate::safety::{Approver, Approvers, Consent, Voter};
 use Verdict::{Allow, Confirm, Deny};
 
 const BOUNDARY: &str = include_str!("../../../config/policies/boundary.cedar");
@@ -71,7 +71,7 @@ fn every_kind_of_mistake_is_told_with_its_line() {
         ("wrong type", &forbid("context.level == \"1\""), "own.cedar:4:8: the types Long and String are not compatible (for policy `x`"),
         (
             "optional attribute",
-            &forbid("context.requester == Human::\"cli/ana\""),
+            &forbid("context.requester == Human::\"ana\""),
             "own.cedar:4:8: for policy `x`, unable to guarantee safety of access to optional attribute `requester`",
         ),
         (
@@ -284,7 +284,7 @@ fn a_policy_that_fails_while_it_is_asked_denies_and_is_not_skipped() {
         assert_eq!(verdict, Deny, "{effect}");
         assert!(reason.starts_with("a policy failed, which denies: ") && reason.contains("odd"), "{reason}");
         let who = Principal { name: "ana".into(), via: Via::Cli };
-        assert!(policies.may_approve(&who, &[], None, &facts_of(&restart(&["api"]))).unwrap_err().contains("odd"));
+        assert!(policies.may_approve(door(&who), None, &facts_of(&restart(&["api"]))).unwrap_err().contains("odd"));
         assert!(policies.consent(&facts_of(&restart(&["api"]))).unwrap_err().contains("odd"));
     }
 }
@@ -300,25 +300,63 @@ fn facts_that_the_schema_does_not_know_are_denied() {
 fn one_of_the_approvers_or_the_command_line_decides_and_nobody_for_themselves() {
     let facts = facts_of(&scale("api", 1));
     let (ana, bob) = (Principal { name: "U0ANA".into(), via: Via::Slack }, Principal { name: "bob".into(), via: Via::Cli });
-    let may = |who: &Principal, groups: &[&str], requester| shipped().may_approve(who, groups, requester, &facts);
-    assert_eq!(may(&ana, &["approvers"], None), Ok(()));
-    assert_eq!(may(&ana, &[], None), Err("no policy lets U0ANA via slack approve scale_service".into()));
-    assert_eq!(may(&bob, &[], None), Ok(()));
-    assert_eq!(may(&ana, &["approvers"], Some(&bob)), Ok(()));
-    assert!(may(&bob, &[], Some(&bob)).unwrap_err().contains("asked for it and cannot approve it"));
-    // Through another door it is the same person.
-    let over_slack = Principal { via: Via::Slack, ..bob.clone() };
-    assert!(may(&bob, &[], Some(&over_slack)).is_err());
+    let may = |voter: Voter<'_>, requester: Option<&str>| shipped().may_approve(voter, requester, &facts);
+    assert_eq!(may(listed(&ana), None), Ok(()));
+    assert_eq!(may(door(&ana), None), Err("no policy lets U0ANA via slack approve scale_service".into()));
+    assert_eq!(may(door(&bob), None), Ok(()));
+    assert_eq!(may(listed(&ana), Some("bob")), Ok(()));
+    // Through whichever door.
+    for via in [Via::Slack, Via::Cli, Via::Api] {
+        let bob = Principal { via, ..bob.clone() };
+        assert!(may(listed(&bob), Some("bob")).unwrap_err().contains("asked for it and cannot approve it"));
+    }
     // Whatever a policy says.
     let all = with("@id(\"all\")\n@reason(\"r\")\npermit (principal, action, resource);");
-    assert!(all.may_approve(&bob, &[], Some(&bob), &facts).is_err());
-    assert_eq!(all.may_approve(&Principal { via: Via::Api, ..bob.clone() }, &[], None, &facts), Ok(()));
+    assert!(all.may_approve(door(&bob), Some("bob"), &facts).is_err());
+    assert_eq!(all.may_approve(door(&Principal { via: Via::Api, ..bob.clone() }), None, &facts), Ok(()));
     // A login name is not the Slack user of that name.
     let named = with(
         "@id(\"not_ana\")\n@reason(\"on leave\")\nforbid (principal == Human::\"slack/U0ANA\", action == Action::\"approve\", resource);",
     );
-    assert_eq!(named.may_approve(&ana, &["approvers"], None, &facts), Err("policy not_ana: on leave".into()));
-    assert_eq!(named.may_approve(&Principal { via: Via::Cli, ..ana }, &[], None, &facts), Ok(()));
+    assert_eq!(named.may_approve(listed(&ana), None, &facts), Err("policy not_ana: on leave".into()));
+    assert_eq!(named.may_approve(door(&Principal { via: Via::Cli, ..ana }), None, &facts), Ok(()));
+}
+
+#[test]
+fn a_named_approver_is_one_human_at_every_door_and_nobody_else_is_told_of_in_vain() {
+    let forbid = |who: &str| {
+        with(&format!(
+            "@id(\"away\")\n@reason(\"on leave\")\nforbid (principal == Human::\"{who}\", action == Action::\"approve\", resource);"
+        ))
+    };
+    let (away, facts) = (forbid("ana"), facts_of(&scale("api", 1)));
+    for via in [Via::Slack, Via::Cli, Via::Api] {
+        let ana = Principal { name: "ana".into(), via };
+        let ana = Voter { by: &ana, named: true, groups: &["approvers"] };
+        assert_eq!(away.may_approve(ana, None, &facts), Err("policy away: on leave".into()), "{via}");
+    }
+    let ana = Approver { name: "ana".into(), slack: Some("U0ANA".into()), login: Some("ana.k".into()), api: true, ssh_keys: Vec::new() };
+    let people = Approvers { people: vec![ana], slack_ids: Vec::new() };
+    let told = |who: &str| forbid(who).nobodies(&people).first().map(ToString::to_string);
+    for known in ["ana", "slack/U0BEN", "cli/root"] {
+        assert_eq!(told(known), None, "{known}");
+    }
+    let at_every_door = |who: &str| {
+        Some(format!("own.cedar:1:1: `{who}` is named under `approvers`: expected Human::\"ana\", which they are at every door"))
+    };
+    assert_eq!(told("slack/U0ANA"), at_every_door("slack/U0ANA"));
+    assert_eq!(told("cli/ana.k"), at_every_door("cli/ana.k"));
+    assert_eq!(told("anna").unwrap(), "own.cedar:1:1: nobody under `approvers` is named `anna`");
+    assert_eq!(told("api/ana").unwrap(), "own.cedar:1:1: `api/ana`: expected the name of an approver, slack/USER_ID or cli/LOGIN");
+}
+
+/// On the list of approvers, by a door's name.
+fn listed(by: &Principal) -> Voter<'_> {
+    Voter { by, named: false, groups: &["approvers"] }
+}
+
+fn door(by: &Principal) -> Voter<'_> {
+    Voter { by, named: false, groups: &[] }
 }
 
 #[test]

@@ -427,7 +427,7 @@ impl TestApp {
         let approvers = paramedic::config::approvers(&self.place.path("config/paramedic.yaml"), &|_| None).unwrap();
         let ballot = Ballot { who: user.to_owned(), via: Via::Cli, decision, shown: None, signature: None };
         let policies = paramedic::config::load_policies(&self.place.path("config"), &|_| None).unwrap();
-        let electorate = Electorate { approvers: &approvers, policies: &policies };
+        let electorate = Electorate { approvers: &approvers, policies: Some(&policies) };
         let decided = vote(&store, electorate, ApprovalId(approval), ballot, self.now()).await;
         store.close().await;
         decided.map(|_| ())
