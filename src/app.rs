@@ -3,6 +3,7 @@
 use crate::clients::alertmanager::Alertmanager;
 use crate::clients::fleet::{self, Fleet};
 use crate::clients::prometheus::Prometheus;
+use crate::clients::slack::{OnClick, OnCommand, SocketDoors};
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::engine::{Engine, Parts};
@@ -35,8 +36,7 @@ pub struct App {
     pub address: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    /// Signs what the others wrote, to their last entry: stops after them.
-    /// One task, which ends with this too.
+    /// One task, which signs what the others wrote, to their last entry: stops after them.
     publishing: JoinSet<()>,
     published: CancellationToken,
 }
@@ -193,16 +193,20 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     }
 }
 
-/// Listens for clicks over a WebSocket of our own until the server stops; without `slack.app_token` there is none.
+/// Listens for clicks and commands over a WebSocket of our own until the server stops; without `slack.app_token` there is none.
 async fn socket_mode(engine: Arc<Engine>, notifier: Arc<Notifier>, settings: Arc<crate::notify::SlackSettings>, stop: CancellationToken) {
-    let listening = {
-        let notifier = notifier.clone();
-        notifier.clone().listen(Arc::new(move |click| {
-            let (engine, notifier, settings) = (engine.clone(), notifier.clone(), settings.clone());
-            Box::pin(async move { http::take_click(&engine, &notifier, &settings, click).await })
-        }))
-    };
-    let Some(socket) = listening else { return };
+    let parts = (engine.clone(), notifier.clone(), settings.clone());
+    let on_click: OnClick = Arc::new(move |click| {
+        let (engine, notifier, settings) = parts.clone();
+        Box::pin(async move { http::take_click(&engine, &notifier, &settings, click).await })
+    });
+    let on_command: OnCommand = Arc::new(move |command| {
+        let (engine, settings) = (engine.clone(), settings.clone());
+        Box::pin(
+            async move { http::take_command(&engine, &settings, command).await.map_err(|e| format!("the order could not be stored: {e}")) },
+        )
+    });
+    let Some(socket) = notifier.listen(SocketDoors { on_click, on_command }) else { return };
     stop.cancelled().await;
     socket.shutdown().await;
 }

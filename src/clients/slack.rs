@@ -2,12 +2,14 @@
 //! whether trying again can help. Never renders, and never takes a click for a permission.
 
 mod click;
+mod command;
 mod error;
 mod socket;
 
 pub use click::{Click, ClickError};
+pub use command::{Said, SlashCommand};
 pub use error::{SlackError, SlackSetupError};
-pub use socket::{OnClick, SocketMode};
+pub use socket::{OnClick, OnCommand, SocketDoors, SocketMode};
 
 use super::http;
 use hyper_util::client::legacy::connect::HttpConnector;

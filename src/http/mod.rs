@@ -15,6 +15,7 @@ mod witness;
 
 pub use access::{Access, ApproverTokens};
 pub use clicks::take_click;
+pub use slash::take_command;
 pub use witness::serve_witness;
 
 use crate::domain::Clock;

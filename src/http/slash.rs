@@ -1,10 +1,11 @@
-//! Slack's slash command: `/paramedic halt REASON`, `/paramedic resume REASON`, `/paramedic orders`. Signed like every request of Slack's;
-//! who is not an approver is told so and orders nothing.
+//! Slack's slash command: `/paramedic halt REASON`, `/paramedic resume REASON`, `/paramedic orders`. Over HTTP signed like every
+//! request of Slack's, or over Socket Mode; who is not an approver is told so and orders nothing.
 
 use super::Doors;
-use super::slack::{self, DoorError, NotAllowed};
+use super::slack::{self, DoorError};
+use crate::clients::slack::{Said, SlashCommand};
 use crate::domain::{OrderKind, Reason, Time, Via};
-use crate::engine::Wish;
+use crate::engine::{Engine, Wish};
 use crate::notify::SlackSettings;
 use crate::store::{OrderError, StoreError};
 use axum::Json;
@@ -13,15 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
-use serde_json::{Value, json};
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
-    text: String,
-    user: String,
-    team: Option<String>,
-    app: Option<String>,
-}
+use serde_json::json;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Words<'a> {
@@ -31,38 +24,37 @@ enum Words<'a> {
     Unclear,
 }
 
-impl Asked {
-    fn words(&self) -> Words<'_> {
-        let (word, rest) = self.text.trim().split_once(char::is_whitespace).unwrap_or((self.text.trim(), ""));
-        match word {
-            "halt" => Words::Halt(rest),
-            "resume" => Words::Resume(rest),
-            "orders" => Words::Orders,
-            _ => Words::Unclear,
-        }
+fn words(text: &str) -> Words<'_> {
+    let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+    match word {
+        "halt" => Words::Halt(rest),
+        "resume" => Words::Resume(rest),
+        "orders" => Words::Orders,
+        _ => Words::Unclear,
     }
 }
 
+/// Over HTTP.
 pub async fn receive(State(doors): State<Doors>, headers: HeaderMap, body: Bytes) -> Response {
     let Some(settings) = &doors.slack else {
         return (StatusCode::NOT_FOUND, "slack is not configured\n").into_response();
     };
     let Some(secret) = &settings.signing_secret else {
-        return (StatusCode::NOT_FOUND, "slack.signing_secret is not configured: slash commands need it\n").into_response();
+        return (StatusCode::NOT_FOUND, "slack.signing_secret is not configured: slash commands over HTTP need it\n").into_response();
     };
-    let asked = match read(secret, &headers, &body, doors.clock.now()) {
-        Ok(asked) => asked,
+    let command = match read(secret, &headers, &body, doors.clock.now()) {
+        Ok(command) => command,
         Err(e) => {
             tracing::warn!(error = %e, "a request to /slack/commands was refused");
             return e.into_response();
         }
     };
-    if let Err(not_allowed) = may_order(&asked, settings) {
-        tracing::warn!(user = %asked.user, "a slash command by somebody who may not order");
-        return Json(to_the_user(&not_allowed.to_string())).into_response();
-    }
-    match answer(&doors, &asked).await {
-        Ok(said) => Json(said).into_response(),
+    let app = command.app_id.clone();
+    match take(&doors.engine, settings, command, app.as_ref()).await {
+        Ok(Said { text, to_all }) => {
+            let to = if to_all { "in_channel" } else { "ephemeral" };
+            Json(json!({ "response_type": to, "text": text })).into_response()
+        }
         Err(e) => {
             tracing::error!(error = %e, "an order could not be stored");
             (StatusCode::SERVICE_UNAVAILABLE, "the order could not be stored: nothing was ordered\n").into_response()
@@ -70,9 +62,19 @@ pub async fn receive(State(doors): State<Doors>, headers: HeaderMap, body: Bytes
     }
 }
 
-async fn answer(doors: &Doors, asked: &Asked) -> Result<Value, StoreError> {
-    let (kind, reason) = match asked.words() {
-        Words::Orders => return Ok(to_the_user(&in_force(doors).await?)),
+/// Over Socket Mode, whose connection our own app's token opened: that the app is ours needs no other proof.
+pub async fn take_command(engine: &Engine, settings: &SlackSettings, command: SlashCommand) -> Result<Said, StoreError> {
+    take(engine, settings, command, settings.app_id.as_ref()).await
+}
+
+/// That Slack sent it is known; whether the one who typed it may order, is looked at here.
+async fn take(engine: &Engine, settings: &SlackSettings, command: SlashCommand, app: Option<&String>) -> Result<Said, StoreError> {
+    if let Err(not_allowed) = slack::permitted(&command.user_id, command.team.as_ref(), app, settings) {
+        tracing::warn!(user = %command.user_id, "a slash command by somebody who may not order");
+        return Ok(to_the_user(&not_allowed.to_string()));
+    }
+    let (kind, reason) = match words(&command.text) {
+        Words::Orders => return Ok(to_the_user(&in_force(engine).await?)),
         Words::Unclear => {
             return Ok(to_the_user("expected `halt REASON`, `resume REASON` or `orders`: nothing was ordered"));
         }
@@ -83,31 +85,31 @@ async fn answer(doors: &Doors, asked: &Asked) -> Result<Value, StoreError> {
         Ok(reason) => reason,
         Err(e) => return Ok(to_the_user(&format!("{e}: nothing was ordered"))),
     };
-    match doors.engine.order(Wish { kind, who: asked.user.clone(), via: Via::Slack, reason }).await {
+    match engine.order(Wish { kind, who: command.user_id, via: Via::Slack, reason }).await {
         Ok(order) => Ok(to_all(&order.to_string())),
         Err(OrderError::Store(e)) => Err(e),
         Err(e) => Ok(to_the_user(&e.to_string())),
     }
 }
 
-async fn in_force(doors: &Doors) -> Result<String, StoreError> {
-    let in_force = doors.engine.in_force().await?;
+async fn in_force(engine: &Engine) -> Result<String, StoreError> {
+    let in_force = engine.in_force().await?;
     let halts = in_force.halts.iter().map(|halt| format!("halted: {halt}"));
     let lines: Vec<String> = halts.chain(in_force.hands_off.into_iter().map(|(_, order)| order)).collect();
     Ok(if lines.is_empty() { "nothing stands in the way".into() } else { lines.join("\n") })
 }
 
-fn to_the_user(text: &str) -> Value {
-    json!({ "response_type": "ephemeral", "text": crate::notify::escape(text) })
+fn to_the_user(text: &str) -> Said {
+    Said { text: crate::notify::escape(text), to_all: false }
 }
 
 /// The channel sees who halted and why.
-fn to_all(text: &str) -> Value {
-    json!({ "response_type": "in_channel", "text": crate::notify::escape(text) })
+fn to_all(text: &str) -> Said {
+    Said { text: crate::notify::escape(text), to_all: true }
 }
 
 /// A field that comes twice is none: which one counts would be a guess.
-fn read(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time) -> Result<Asked, DoorError> {
+fn read(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time) -> Result<SlashCommand, DoorError> {
     slack::verify(secret, headers, body, now)?;
     let field = |name: &str| {
         let mut values = form_urlencoded::parse(body).filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
@@ -116,13 +118,8 @@ fn read(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: Time) -> R
             _ => None,
         }
     };
-    let (Some(text), Some(user)) = (field("text"), field("user_id")) else { return Err(DoorError::Command) };
-    Ok(Asked { text, user, team: field("team_id"), app: field("api_app_id") })
-}
-
-/// A signature proves that Slack sent it; this, that the one who typed it may order.
-fn may_order(asked: &Asked, settings: &SlackSettings) -> Result<(), NotAllowed> {
-    slack::permitted(&asked.user, asked.team.as_ref(), asked.app.as_ref(), settings)
+    let (Some(text), Some(user_id)) = (field("text"), field("user_id")) else { return Err(DoorError::Command) };
+    Ok(SlashCommand { text, user_id, team: field("team_id"), app_id: field("api_app_id") })
 }
 
 #[cfg(test)]
@@ -131,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_command_is_a_word_and_a_reason() {
-        let words = |text: &str| format!("{:?}", Asked { text: text.into(), ..Asked::default() }.words());
+        let words = |text: &str| format!("{:?}", super::words(text));
         assert_eq!(words(" halt  deploy of the year "), "Halt(\" deploy of the year\")");
         assert_eq!(words("resume\tdone"), "Resume(\"done\")");
         assert_eq!((words("halt"), words("orders").as_str()), ("Halt(\"\")".to_owned(), "Orders"));
@@ -149,7 +146,7 @@ mod tests {
             let headers: HeaderMap = pairs.into_iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
             read(&secret, &headers, body.as_bytes(), Time::from_timestamp(100, 0).unwrap())
         };
-        assert_eq!(signed("text=halt+now&user_id=U1&team_id=T1").unwrap().user, "U1");
+        assert_eq!(signed("text=halt+now&user_id=U1&team_id=T1").unwrap().user_id, "U1");
         for bad in ["", "text=halt", "user_id=U1", "text=halt&user_id=U1&user_id=U2", "text=halt&text=x&user_id=U1"] {
             assert!(matches!(signed(bad), Err(DoorError::Command)), "{bad}");
         }

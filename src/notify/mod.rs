@@ -14,7 +14,7 @@ pub use words::{PLANNERS_WORDS, progress, said as planners_words};
 
 use crate::clients::email::{Email, EmailError};
 use crate::clients::pagerduty::{PagerDuty, PagerDutyError};
-use crate::clients::slack::{Click, Content, OnClick, Posted, SlackClient, SlackError, SocketMode};
+use crate::clients::slack::{Click, Content, Posted, SlackClient, SlackError, SocketDoors, SocketMode};
 use crate::domain::{Approval, Channel, Incident, Notice, Problem};
 use std::time::Duration;
 
@@ -121,11 +121,11 @@ impl Notifier {
         Ok(desk.client.answer(url, &text::escape(text, slack::MAX_TEXT)).await?)
     }
 
-    /// Listens for clicks, in the background, where `slack.app_token` is set.
-    pub fn listen(&self, on_click: OnClick) -> Option<SocketMode> {
+    /// Listens for clicks and slash commands, in the background, where `slack.app_token` is set.
+    pub fn listen(&self, doors: SocketDoors) -> Option<SocketMode> {
         let desk = self.slack.as_ref()?;
         let app_token = desk.settings.app_token.as_ref()?;
-        Some(desk.client.socket_mode(app_token, on_click))
+        Some(desk.client.socket_mode(app_token, doors))
     }
 }
 

@@ -66,7 +66,8 @@ struct State {
     count: u64,
     tickets: BTreeSet<String>,
     links: Vec<UnboundedSender<String>>,
-    acknowledged: BTreeSet<String>,
+    /// By envelope, with what came along.
+    acknowledged: BTreeMap<String, Value>,
 }
 
 impl State {

@@ -1,15 +1,16 @@
-//! Socket Mode: clicks come over a WebSocket that we open, so no public address is needed. An envelope is acknowledged only after
-//! the door has stored the decision; a decision that could not be stored is left unacknowledged, and Slack brings it again.
+//! Socket Mode: clicks and slash commands come over a WebSocket that we open, so no public address is needed. An envelope is acknowledged only after
+//! the door has stored what was decided or ordered; what could not be stored is left unacknowledged: Slack brings a click again, and tells
+//! the user that the command failed.
 
-use super::{Click, SlackClient, token};
+use super::{Click, Said, SlackClient, SlashCommand, token};
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 use slack_morphism::SlackApiToken;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::listener::{HttpStatusCode, SlackClientEventsListenerEnvironment, SlackClientEventsUserState};
 use slack_morphism::prelude::{
-    SlackClient as Morphism, SlackClientHyperHttpsConnector, SlackClientSocketModeConfig, SlackClientSocketModeListener,
-    SlackInteractionEvent, SlackSocketModeListenerCallbacks,
+    SlackClient as Morphism, SlackClientHyperHttpsConnector, SlackClientSocketModeConfig, SlackClientSocketModeListener, SlackCommandEvent,
+    SlackCommandEventResponse, SlackInteractionEvent, SlackMessageContent, SlackMessageResponseType, SlackSocketModeListenerCallbacks,
 };
 use std::{error::Error, sync::Arc, time::Duration};
 use tokio::sync::Notify;
@@ -18,6 +19,16 @@ use tokio_util::sync::CancellationToken;
 
 /// Stores the decision, then returns. An error means "not stored".
 pub type OnClick = Arc<dyn Fn(Click) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Stores the order, then returns what is said to it. An error means "not stored".
+pub type OnCommand = Arc<dyn Fn(SlashCommand) -> BoxFuture<'static, Result<Said, String>> + Send + Sync>;
+
+/// Where it goes what comes in.
+#[derive(Clone)]
+pub struct SocketDoors {
+    pub on_click: OnClick,
+    pub on_command: OnCommand,
+}
 
 /// Seconds between two attempts to connect.
 const RECONNECT: u64 = 10;
@@ -33,9 +44,9 @@ pub struct SocketMode {
 
 impl SlackClient {
     /// Returns at once; connects, and connects again, in the background.
-    pub fn socket_mode(&self, app_token: &SecretString, on_click: OnClick) -> SocketMode {
+    pub fn socket_mode(&self, app_token: &SecretString, doors: SocketDoors) -> SocketMode {
         let stop = CancellationToken::new();
-        let watch = watch(self.morphism.clone(), token(app_token), on_click, Patience::default(), stop.clone());
+        let watch = watch(self.morphism.clone(), token(app_token), doors, Patience::default(), stop.clone());
         let task = tokio::spawn(watch);
         SocketMode { stop, task }
     }
@@ -66,12 +77,12 @@ impl Default for Patience {
 
 /// What the callbacks, which are plain functions, get to see.
 struct Door {
-    on_click: OnClick,
+    doors: SocketDoors,
     hello: Notify,
 }
 
-async fn watch(client: Client, token: SlackApiToken, on_click: OnClick, patience: Patience, stop: CancellationToken) {
-    let door = Arc::new(Door { on_click, hello: Notify::new() });
+async fn watch(client: Client, token: SlackApiToken, doors: SocketDoors, patience: Patience, stop: CancellationToken) {
+    let door = Arc::new(Door { doors, hello: Notify::new() });
     loop {
         let listener = listener(&client, door.clone());
         if let Err(error) = listener.listen_for(&token).await {
@@ -95,7 +106,8 @@ async fn watch(client: Client, token: SlackApiToken, on_click: OnClick, patience
 
 fn listener(client: &Client, door: Arc<Door>) -> Listener {
     let environment = SlackClientEventsListenerEnvironment::new(Arc::new(client.clone())).with_error_handler(failed).with_user_state(door);
-    let callbacks = SlackSocketModeListenerCallbacks::new().with_hello_events(hello).with_interaction_events(interaction);
+    let callbacks =
+        SlackSocketModeListenerCallbacks::new().with_hello_events(hello).with_interaction_events(interaction).with_command_events(command);
     // Two connections (the default), so that Slack's routine refresh of one leaves no gap.
     let config = SlackClientSocketModeConfig::new().with_reconnect_timeout_in_seconds(RECONNECT);
     Listener::new(&config, Arc::new(environment), callbacks)
@@ -120,8 +132,26 @@ async fn interaction(event: SlackInteractionEvent, _: Arc<Client>, state: SlackC
             return Ok(());
         }
     };
-    let door = state.read().await.get_user_state::<Arc<Door>>().cloned().ok_or("no door for clicks")?;
-    Ok((door.on_click)(click).await?)
+    Ok((doors(&state).await?.on_click)(click).await?)
+}
+
+async fn command(
+    event: SlackCommandEvent,
+    _: Arc<Client>,
+    state: SlackClientEventsUserState,
+) -> Result<SlackCommandEventResponse, Failure> {
+    let SlackCommandEvent { team_id, user_id, text, .. } = event;
+    // A command without any text has none to bring.
+    let text = text.unwrap_or_else(String::new);
+    let typed = SlashCommand { text, user_id: user_id.0, team: Some(team_id.0), app_id: None };
+    let Said { text, to_all } = (doors(&state).await?.on_command)(typed).await?;
+    let to = if to_all { SlackMessageResponseType::InChannel } else { SlackMessageResponseType::Ephemeral };
+    Ok(SlackCommandEventResponse::new(SlackMessageContent::new().with_text(text)).with_response_type(to))
+}
+
+async fn doors(state: &SlackClientEventsUserState) -> Result<SocketDoors, Failure> {
+    let state = state.read().await;
+    Ok(state.get_user_state::<Arc<Door>>().map(|door| door.doors.clone()).ok_or("no door for what comes in")?)
 }
 
 /// Anything but a success keeps the acknowledgement back.
@@ -146,11 +176,12 @@ mod tests {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api", silent.local_addr().unwrap());
         let client = SlackClient::new(&url, SecretString::from("xoxb-1")).unwrap();
-        let on_click: OnClick = Arc::new(|_| async { Ok(()) }.boxed());
+        let on_command = |_| async { Ok(Said { text: String::new(), to_all: false }) }.boxed();
+        let doors = SocketDoors { on_click: Arc::new(|_| async { Ok(()) }.boxed()), on_command: Arc::new(on_command) };
         let short = Duration::from_millis(50);
         let patience = Patience { first: short, then: short };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(watch(client.morphism, token(&SecretString::from("xapp-1")), on_click, patience, stop.clone()));
+        let task = tokio::spawn(watch(client.morphism, token(&SecretString::from("xapp-1")), doors, patience, stop.clone()));
         let mut held = Vec::new();
         for _ in 0..3 {
             let next = tokio::time::timeout(Duration::from_secs(10), silent.accept()).await;

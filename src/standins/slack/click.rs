@@ -106,20 +106,8 @@ impl SlackStandin {
 
     /// `/paramedic TEXT` by `user`, as Slack posts it; what Slack would show: `{response_type, text}`.
     pub async fn command(&self, base_url: &str, text: &str, user: &str, now: Time) -> Result<Value, ClickError> {
-        let fields = [
-            ("token", "verification-token"),
-            ("team_id", Self::TEAM),
-            ("team_domain", "stand-in"),
-            ("channel_id", Self::CHANNEL),
-            ("channel_name", Self::CHANNEL_NAME.trim_start_matches('#')),
-            ("user_id", user),
-            ("user_name", "somebody"),
-            ("command", "/paramedic"),
-            ("text", text),
-            ("api_app_id", Self::APP),
-            ("is_enterprise_install", "false"),
-            ("trigger_id", "1.2.3"),
-        ];
+        let fields = self.command_fields(text, user);
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let timestamp = now.timestamp().to_string();
         let signature = signature(&SecretString::from(Self::SIGNING_SECRET), &timestamp, body.as_bytes())?;
@@ -129,13 +117,42 @@ impl SlackStandin {
         serde_json::from_str(&said).map_err(|error| ClickError::Deliver(url, format!("{error} in `{said}`")))
     }
 
+    /// The same command over Socket Mode; what came back with the acknowledgement.
+    pub async fn socket_command(&self, text: &str, user: &str) -> Result<Value, ClickError> {
+        let payload = self.command_fields(text, user).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        let envelope = self.shared.send("slash_commands", Value::Object(payload)).ok_or(ClickError::NotLinked)?;
+        self.acknowledged(&envelope).await
+    }
+
+    fn command_fields(&self, text: &str, user: &str) -> [(&'static str, String); 13] {
+        [
+            ("token", "verification-token".to_owned()),
+            ("team_id", Self::TEAM.to_owned()),
+            ("team_domain", "stand-in".to_owned()),
+            ("channel_id", Self::CHANNEL.to_owned()),
+            ("channel_name", Self::CHANNEL_NAME.trim_start_matches('#').to_owned()),
+            ("user_id", user.to_owned()),
+            ("user_name", "somebody".to_owned()),
+            ("command", "/paramedic".to_owned()),
+            ("text", text.to_owned()),
+            ("api_app_id", Self::APP.to_owned()),
+            ("is_enterprise_install", "false".to_owned()),
+            ("response_url", format!("{}/respond/command", self.shared.base)),
+            ("trigger_id", "1.2.3".to_owned()),
+        ]
+    }
+
+    async fn acknowledged(&self, envelope: &str) -> Result<Value, ClickError> {
+        let look = || lock(&self.shared.state).acknowledged.get(envelope).cloned();
+        let seen = self.shared.news.until(PATIENCE, look).await;
+        seen.ok_or(ClickError::NotAcknowledged(PATIENCE))
+    }
+
     /// The same click over Socket Mode; returns once it is acknowledged.
     pub async fn socket_click(&self, ts: &str, action_id: &str, user: &str) -> Result<(), ClickError> {
         let payload = self.shared.payload(ts, action_id, user)?;
-        let envelope = self.shared.send(payload).ok_or(ClickError::NotLinked)?;
-        let look = || lock(&self.shared.state).acknowledged.contains(&envelope).then_some(());
-        let seen = self.shared.news.until(PATIENCE, look).await;
-        seen.ok_or(ClickError::NotAcknowledged(PATIENCE))
+        let envelope = self.shared.send("interactive", payload).ok_or(ClickError::NotLinked)?;
+        self.acknowledged(&envelope).await.map(|_| ())
     }
 }
 

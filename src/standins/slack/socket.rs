@@ -56,10 +56,11 @@ async fn link(stream: TcpStream, shared: Arc<Shared>) {
 
 impl Shared {
     /// To the connection that is youngest and alive; the envelope's id.
-    pub(super) fn send(&self, payload: Value) -> Option<String> {
+    pub(super) fn send(&self, kind: &str, payload: Value) -> Option<String> {
         let mut state = lock(&self.state);
         let id = format!("envelope-{}", state.next());
-        let envelope = json!({ "type": "interactive", "envelope_id": id, "accepts_response_payload": false, "payload": payload });
+        let answered = kind == "slash_commands";
+        let envelope = json!({ "type": kind, "envelope_id": id, "accepts_response_payload": answered, "payload": payload });
         while let Some(link) = state.links.last() {
             if link.send(envelope.to_string()).is_ok() {
                 return Some(id);
@@ -72,7 +73,8 @@ impl Shared {
     fn acknowledge(&self, text: &str) {
         let parsed: Option<Value> = serde_json::from_str(text).ok();
         if let Some(id) = parsed.as_ref().and_then(|ack| ack.get("envelope_id")?.as_str()) {
-            lock(&self.state).acknowledged.insert(id.to_owned());
+            let said = parsed.as_ref().and_then(|ack| ack.get("payload")).cloned().unwrap_or(Value::Null);
+            lock(&self.state).acknowledged.insert(id.to_owned(), said);
             self.news.tell();
         }
     }

@@ -89,6 +89,9 @@ pub fn check(evidence: &Evidence<'_>) -> (Vec<String>, Tally) {
     (court.found, court.tally)
 }
 
+/// Incident, hosts it works on, from when, until when.
+type Held = (String, BTreeSet<String>, DateTime<Utc>, Option<DateTime<Utc>>);
+
 struct Court<'a> {
     evidence: &'a Evidence<'a>,
     found: Vec<String>,
@@ -96,8 +99,7 @@ struct Court<'a> {
     deeds: Vec<Deed>,
     /// Approvals that have been spent.
     spent: BTreeSet<String>,
-    /// Incident, hosts it works on, from when, until when.
-    held: Vec<(String, BTreeSet<String>, DateTime<Utc>, Option<DateTime<Utc>>)>,
+    held: Vec<Held>,
 }
 
 /// One incident's state while its entries are read.

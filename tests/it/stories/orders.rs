@@ -102,6 +102,24 @@ async fn an_approver_halts_in_slack_and_somebody_else_is_told_that_he_may_not() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_public_address_an_approver_halts_over_socket_mode() {
+    let mut app = Setup::default().socket_mode().start().await;
+    app.alertmanager(&tales::gateway_slow()).await;
+    app.until(1, &["awaiting_approval"]).await;
+    app.told(1).await;
+    assert!(app.slack.linked(std::time::Duration::from_secs(20)).await, "Paramedic opened no WebSocket");
+    let refused = app.slack.socket_command("halt let me try", "U0MALLORY").await.unwrap();
+    assert_eq!(refused["response_type"], "ephemeral");
+    assert_eq!(refused["text"], "you are not on the list of approvers (slack.approvers): nothing was decided");
+    let halted = app.slack.socket_command("halt too much at once", ANA).await.unwrap();
+    assert_eq!(halted["response_type"], "in_channel");
+    assert!(halted["text"].as_str().unwrap().starts_with("halt by U0ANA via slack at "), "{halted}");
+    let ts = app.button("approve").unwrap();
+    app.slack.socket_click(&ts, "approve", ANA).await.unwrap();
+    stopped(&mut app, "halt by U0ANA via slack at ").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_in_a_humans_hands_is_left_alone_until_its_time_is_over() {
     let mut app = TestApp::start().await;
     let until = app.now() + chrono::Duration::hours(2);

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use futures::FutureExt;
-use paramedic::clients::slack::{Click, OnClick};
+use paramedic::clients::slack::{Click, OnClick, OnCommand, Said, SlashCommand, SocketDoors};
 use paramedic::http::slack::{DoorError, may_decide, receive};
 use paramedic::notify::SendError;
 use paramedic::standins::Forgery;
@@ -95,7 +95,16 @@ async fn a_socket_mode_click_is_acknowledged_only_after_it_is_stored() {
         }
         .boxed()
     });
-    let socket = notifier.listen(on_click).unwrap();
+    let (order, mut orders) = mpsc::channel::<SlashCommand>(8);
+    let on_command: OnCommand = Arc::new(move |command| {
+        let order = order.clone();
+        async move {
+            order.send(command).await.map_err(|e| e.to_string())?;
+            Ok(Said { text: "halted".into(), to_all: true })
+        }
+        .boxed()
+    });
+    let socket = notifier.listen(SocketDoors { on_click, on_command }).unwrap();
     assert!(slack.linked(PATIENCE).await);
 
     let click = slack.socket_click(&posted.ts, "approve", "U0ANA");
@@ -114,6 +123,15 @@ async fn a_socket_mode_click_is_acknowledged_only_after_it_is_stored() {
     let failing = async { stored.recv().await.unwrap().1.send(Err("the disk is full".into())) };
     let (outcome, _) = tokio::join!(click, failing);
     assert!(outcome.unwrap_err().to_string().contains("not acknowledged"));
+
+    // A command is answered with its acknowledgement.
+    let said = slack.socket_command("halt too much at once", "U0ANA").await.unwrap();
+    assert_eq!((&said["text"], &said["response_type"]), (&json!("halted"), &json!("in_channel")));
+    let typed = orders.recv().await.unwrap();
+    assert_eq!(
+        (typed.text.as_str(), typed.user_id.as_str(), typed.team.as_deref()),
+        ("halt too much at once", "U0ANA", Some(SlackStandin::TEAM))
+    );
 
     // Slack's routine refresh: it comes back by itself.
     slack.refresh_links();
