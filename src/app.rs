@@ -3,9 +3,10 @@
 use crate::clients::alertmanager::Alertmanager;
 use crate::clients::fleet::{self, Fleet};
 use crate::clients::prometheus::Prometheus;
+use crate::clients::sandbox::Sandbox;
 use crate::clients::slack::{OnClick, OnCommand, SocketDoors};
 use crate::config::Config;
-use crate::domain::Clock;
+use crate::domain::{Clock, HostReach};
 use crate::engine::{Engine, Parts};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
@@ -112,7 +113,10 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
     let own = own_ground(store.path(), &config);
     let (checker, policy_version) = (config.checker(), policy_version(&config)?);
     let inventory = Arc::new(config.inventory);
-    let fleet = Arc::new(Fleet::new(inventory.clone(), config.run_dir.clone(), ssh_dir(&config.run_dir)?, fleet::Limits::default()));
+    let usual = Sandbox::default();
+    let sandbox = Sandbox { hidden: own.paths.clone(), program: config.own_program.unwrap_or(usual.program), ..usual };
+    let (run_dir, ssh_dir) = (config.run_dir.clone(), ssh_dir(&config.run_dir)?);
+    let fleet = Arc::new(Fleet::confined(inventory.clone(), run_dir, ssh_dir, fleet::Limits::default(), sandbox));
     let bench = Bench {
         inventory: inventory.clone(),
         fleet,
@@ -160,12 +164,17 @@ fn ssh_dir(run_dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(tempfile::Builder::new().prefix("paramedic-ssh-").tempdir()?.keep())
 }
 
-/// The ledger's folder and files, the configuration's, the run folder and the binary: nothing below or above them is ever cleaned.
+/// The ledger's folder and files, the configuration's, those with secrets, the run folder and the binary: nothing below or above them is
+/// ever cleaned, and no command reads them.
 pub fn own_ground(store: &Path, config: &Config) -> OwnGround {
     let ledger = store.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let binary = std::env::current_exe().ok();
-    let all = [Some(ledger), Some(config.folder.clone()), Some(config.run_dir.clone()), binary];
-    let all = all.into_iter().flatten().chain(config.ledger.own_paths(store));
+    let keys = config.inventory.hosts().filter_map(|host| match &host.reach {
+        HostReach::Ssh { key_file, .. } => Some(key_file.clone()),
+        HostReach::Local {} => None,
+    });
+    let all = [Some(ledger), Some(config.folder.clone()), Some(config.run_dir.clone()), Some(config.halt_file.clone()), binary];
+    let all = all.into_iter().flatten().chain(config.ledger.own_paths(store)).chain(config.secret_files.clone()).chain(keys);
     OwnGround { paths: all.map(|path| std::path::absolute(&path).unwrap_or(path)).collect() }
 }
 

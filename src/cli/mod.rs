@@ -12,6 +12,7 @@ mod incidents;
 mod ledger;
 mod orders;
 mod policy;
+mod sandbox;
 mod serve;
 mod sign;
 mod stage;
@@ -85,6 +86,9 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Answer one request of Paramedic on this host; started by sshd as a forced command.
     Hand(hand::HandArgs),
+    /// One program of a diagnosis command, confined.
+    #[command(hide = true)]
+    Sandbox(sandbox::SandboxArgs),
     /// A service for the demo to break.
     #[command(hide = true)]
     DemoService(demo::DemoServiceArgs),
@@ -194,6 +198,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Chaos(args) => chaos::run(args).await,
             Command::Hand(args) => return hand::run(args).await,
+            Command::Sandbox(args) => return sandbox::run(&args),
             Command::DemoService(args) => demo::serve_badly(&args),
         };
         done.unwrap_or_else(|e| {

@@ -8,6 +8,7 @@ pub mod http;
 pub mod llm;
 pub mod pagerduty;
 pub mod prometheus;
+pub mod sandbox;
 pub mod slack;
 pub mod syslog;
 pub mod tiles;

@@ -46,6 +46,8 @@ pub struct Document {
     root: Spot,
     /// Values from the environment or from secret files: never shown in a complaint.
     hidden: Vec<String>,
+    /// Where secrets were read from.
+    pub secret_files: Vec<PathBuf>,
     /// Paths whose value came from a flag or a variable.
     overridden: Vec<String>,
 }
@@ -64,11 +66,12 @@ impl Document {
                 path: path.to_owned(),
                 root: Spot { line: 1, node: Node::Map(Vec::new()) },
                 hidden: Vec::new(),
+                secret_files: Vec::new(),
                 overridden: Vec::new(),
             });
         }
         match serde_saphyr::from_str::<Spanned<Node>>(&text) {
-            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), overridden: Vec::new() }),
+            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), secret_files: Vec::new(), overridden: Vec::new() }),
             Err(e) => {
                 let line = e.location().map(|location| location.line());
                 let message = e.to_string().lines().next().unwrap_or("not YAML").to_owned();
@@ -201,7 +204,7 @@ impl Document {
     pub fn each_file_key(&mut self, is_secret: &dyn Fn(&str) -> bool, complaints: &mut Vec<Complaint>) {
         let folder = self.path.parent().map(Path::to_owned).unwrap_or_default();
         let mut problems = Vec::new();
-        self.root.each_file_key(String::new(), &folder, is_secret, &mut self.hidden, &mut problems);
+        self.root.each_file_key(String::new(), &folder, is_secret, &mut self.hidden, &mut self.secret_files, &mut problems);
         complaints.extend(problems.iter().map(|problem: &Problem| self.complaint(&problem.path, &problem.message)));
     }
 }

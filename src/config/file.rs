@@ -214,12 +214,13 @@ impl MainFile {
     }
 }
 
+/// The file, and where its secrets were read from.
 pub fn read(
     path: &Path,
     overrides: &Overrides,
     environment: &dyn Fn(&str) -> Option<String>,
     complaints: &mut Vec<Complaint>,
-) -> Option<MainFile> {
+) -> Option<(MainFile, Vec<PathBuf>)> {
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
     overrides.apply(&mut document);
@@ -267,7 +268,7 @@ pub fn read(
         complain(&problem.path, problem.message);
     }
     check_peers(&file, &told, &mut complain);
-    Some(file)
+    Some((file, document.secret_files))
 }
 
 /// What could only fail later, at the start or in the middle of an incident, fails here, with its line. Sections that something was

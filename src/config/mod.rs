@@ -60,6 +60,10 @@ pub struct Config {
     pub ledger: LedgerKeys,
     /// Pid files and logs of process services; control sockets of SSH.
     pub run_dir: PathBuf,
+    /// What `token_file` and its like name.
+    pub secret_files: Vec<PathBuf>,
+    /// The binary that confines a diagnosis command, where the running one is not Paramedic's (a test). No file sets it.
+    pub own_program: Option<PathBuf>,
     pub inventory: Inventory,
     pub targets: Targets,
     pub rules: Rules,
@@ -77,7 +81,7 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
-        if let (Some(main), Some((inventory, _))) = (&main, &services) {
+        if let (Some((main, _)), Some((inventory, _))) = (&main, &services) {
             complaints.extend(strangers(&main.freezes, inventory).map(|message| Complaint::of_file(path, message)));
         }
         let written = folder.join("policies");
@@ -87,7 +91,7 @@ impl Config {
             complaints.extend(policies::nobodies(&written, policies, approvers));
         }
         let parts = (main, rules, services, policies, complaints.is_empty());
-        let (Some(mut main), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
+        let (Some((mut main, secret_files)), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
             return Err(complaints);
         };
         let mut warnings: Vec<String> = policies::schema_warning(&written).into_iter().collect();
@@ -135,6 +139,8 @@ impl Config {
             alertmanager_url: main.alertmanager.map(|peer| peer.url),
             ledger: main.ledger,
             run_dir,
+            own_program: None,
+            secret_files,
             inventory,
             targets,
             rules,

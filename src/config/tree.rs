@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Gets a text's path and the text; gives what stands there instead, or what is wrong with it.
 pub type TextChange<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Option<String>, String>;
@@ -117,6 +117,7 @@ impl Spot {
         folder: &Path,
         is_secret: &dyn Fn(&str) -> bool,
         hidden: &mut Vec<String>,
+        files: &mut Vec<PathBuf>,
         problems: &mut Vec<Problem>,
     ) {
         let Node::Map(fields) = &mut self.node else { return };
@@ -130,10 +131,11 @@ impl Spot {
                         "unreadable".to_owned()
                     });
                     hidden.push(text.trim().to_owned());
+                    files.push(folder.join(file));
                     spot.node = Node::Scalar(Value::String(text.trim_end_matches(['\n', '\r']).to_owned()));
                     *key = name;
                 }
-                _ => spot.each_file_key(join(&path, key), folder, is_secret, hidden, problems),
+                _ => spot.each_file_key(join(&path, key), folder, is_secret, hidden, files, problems),
             }
         }
     }

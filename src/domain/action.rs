@@ -1,5 +1,6 @@
 //! What a planner wants (a proposal), what it comes to on this inventory (an action), and what came of it (an outcome).
 
+use super::danger::DangerLevel;
 use super::inventory::{HostName, ServiceName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,11 +67,17 @@ pub enum Effect {
     Clean { paths: Vec<String>, min_age_days: u32 },
     /// Adds `add` instances.
     Scale { service: ServiceName, add: u32 },
+    /// Runs a diagnosis command; whether that changes something is what its danger level says.
+    Command { command: String, danger: DangerLevel },
 }
 
 impl Effect {
     pub fn changes_something(&self) -> bool {
-        !matches!(self, Self::Observe | Self::Talk | Self::Question)
+        match self {
+            Self::Observe | Self::Talk | Self::Question => false,
+            Self::Restart { .. } | Self::Clean { .. } | Self::Scale { .. } => true,
+            Self::Command { danger, .. } => danger.changes_something(),
+        }
     }
 }
 

@@ -274,7 +274,12 @@ impl Inventory {
         let named = match &action.effect {
             Effect::Restart { services } => services.iter().collect(),
             Effect::Scale { service, .. } => vec![service],
-            Effect::Clean { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
+            // Nobody can say which service of its host a command changes.
+            Effect::Command { .. } if action.effect.changes_something() => {
+                let here = |service: &&Service| action.target.host.as_ref().is_some_and(|host| service.hosts.contains(host));
+                self.services().filter(here).map(|service| &service.name).collect()
+            }
+            Effect::Clean { .. } | Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
         };
         let cleaned = self.services().filter(|service| cleans(action, service)).map(|service| &service.name);
         let known =
@@ -284,10 +289,12 @@ impl Inventory {
 
     /// Every host an action would change something on.
     pub fn hosts_of(&self, action: &Action) -> BTreeSet<HostName> {
-        match (&action.target.host, &action.effect) {
-            (_, Effect::Observe | Effect::Talk | Effect::Question) => BTreeSet::new(),
-            (Some(host), _) => BTreeSet::from([host.clone()]),
-            (None, _) => self.touched(action).into_iter().filter_map(|name| self.service(name)).flat_map(|s| s.hosts.clone()).collect(),
+        if !action.effect.changes_something() {
+            return BTreeSet::new();
+        }
+        match &action.target.host {
+            Some(host) => BTreeSet::from([host.clone()]),
+            None => self.touched(action).into_iter().filter_map(|name| self.service(name)).flat_map(|s| s.hosts.clone()).collect(),
         }
     }
 
@@ -313,7 +320,12 @@ const PROTECTED: [&str; 11] = ["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/l
 /// Is this path, or what it lies below, protected? `/` protects itself only; so do the bare `/var`, `/home` and `/root`.
 pub fn protected_path(path: &Path) -> bool {
     let bare = ["/", "/var", "/home", "/root", "/opt", "/srv", "/tmp", "/mnt", "/var/lib"];
-    bare.iter().any(|p| path == Path::new(p)) || PROTECTED[1..].iter().any(|p| path.starts_with(p))
+    bare.iter().any(|p| path == Path::new(p)) || system_path(path)
+}
+
+/// Does it lie in one of the system's own places?
+pub fn system_path(path: &Path) -> bool {
+    PROTECTED[1..].iter().any(|p| path.starts_with(p))
 }
 
 fn check_roots(roots: &[PathBuf], at: &str, problems: &mut Vec<Problem>) {

@@ -21,6 +21,7 @@ impl fmt::Display for Layer {
             Self::Scope => "scope",
             Self::Policy => "policy",
             Self::Budget => "budget",
+            Self::Command => "command",
             Self::Risk => "risk",
             Self::Trust => "trust",
             Self::Freeze => "freeze",
@@ -56,6 +57,8 @@ pub enum Layer {
     Policy,
     /// 5: restarts, scale, hosts, actions, the brake.
     Budget,
+    /// 6: the danger level of a shell command.
+    Command,
     /// 7: the risk score against its thresholds.
     Risk,
     /// 8: how often the one who proposes was right lately.

@@ -111,6 +111,10 @@ impl Engine {
             let there = self.parts.inventory.service(name).is_some_and(|service| host.is_some_and(|host| service.hosts.contains(host)));
             seen.services.push(self.look_at_service(incident, name, host.filter(|_| there)).await?);
         }
+        if let (Effect::Command { .. }, Some(host), true) = (&action.effect, &action.target.host, seen.services.is_empty()) {
+            seen.disks = self.look_at_disks(incident, host).await?;
+            return Ok(seen);
+        }
         if seen.services.is_empty() { Err(format!("{} names nothing that could be looked at", action.tool)) } else { Ok(seen) }
     }
 

@@ -133,7 +133,7 @@ impl Engine {
             return Err("it was asked under another policy than the one in force".to_owned());
         }
         let needed = consent(&request.action(), &self.parts.consent);
-        let known = tools::find(&request.tool).is_none_or(|tool| tool.tier() == request.tier);
+        let known = tools::find(&request.tool).is_none_or(|tool| tool.tier_of(&request.effect) == request.tier);
         if !known || request.quorum < needed.quorum || (needed.signature && !request.signature) {
             return Err("fewer or weaker approvals were asked for than are needed".to_owned());
         }

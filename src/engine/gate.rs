@@ -228,7 +228,10 @@ fn budget(action: &Action, limits: &Limits) -> Vec<BudgetUse> {
         }
         Effect::Scale { service, add } => vec![BudgetUse { kind: "scale", service: Some(service.clone()), amount: *add, most: day }],
         Effect::Clean { .. } => vec![BudgetUse { kind: "clean", service: None, amount: 1, most: None }],
-        Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
+        Effect::Command { danger, .. } if danger.changes_something() => {
+            vec![BudgetUse { kind: "command", service: None, amount: 1, most: None }]
+        }
+        Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
     }
 }
 
@@ -238,7 +241,10 @@ fn holds(incident: &Incident, action: &Action, inventory: &Inventory) -> Vec<Str
         Effect::Restart { services } => services.iter().map(|service| format!("service:{service}")).collect(),
         Effect::Scale { service, .. } => vec![format!("service:{service}")],
         Effect::Clean { .. } => action.target.host.iter().map(|host| format!("host:{host}")).collect(),
-        Effect::Observe | Effect::Talk | Effect::Question => return Vec::new(),
+        Effect::Command { danger, .. } if danger.changes_something() => {
+            action.target.host.iter().map(|host| format!("host:{host}")).collect()
+        }
+        Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => return Vec::new(),
     };
     things.extend(incident.target.service.iter().map(|service| format!("service:{service}")));
     things.extend(inventory.hosts_of(action).into_iter().map(|host| format!("on:{host}#{}", incident.id)));

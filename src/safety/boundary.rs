@@ -5,12 +5,13 @@
 use crate::domain::{Action, Effect, Layer, Opinion, Verdict};
 
 /// Every tool there is or may be; what is forbidden to everybody is the floor's list.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "get_service_logs",
     "get_metrics",
     "check_system_resources",
     "check_service_status",
     "get_alerts",
+    "run_diagnosis_command",
     "send_notification",
     "restart_service",
     "clean_disk_space",
@@ -22,6 +23,9 @@ const KNOWN: [&str; 15] = [
     "rollback_deployment",
     "apply_network_block",
 ];
+
+/// The one tool that runs commands.
+const COMMANDS: &str = "run_diagnosis_command";
 
 pub fn is_known(tool: &str) -> bool {
     KNOWN.contains(&tool)
@@ -40,6 +44,9 @@ pub fn judge(action: &Action) -> Opinion {
     }
     if action.effect.changes_something() && changes_nothing(tool) {
         return of(Verdict::Deny, format!("{tool} changes nothing, and this would"));
+    }
+    if matches!(action.effect, Effect::Command { .. }) != (tool == COMMANDS) {
+        return of(Verdict::Deny, format!("commands are run by {COMMANDS}, and nothing else is"));
     }
     // The question is put to a human by its very nature.
     if action.effect == Effect::Question || tool == "request_human_confirmation" {

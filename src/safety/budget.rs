@@ -23,7 +23,7 @@ fn by_effect(action: &Action, situation: &Situation<'_>, limits: &Limits) -> Vec
     match &action.effect {
         Effect::Restart { services } => services.iter().map(|name| restarts_left(name, situation, limits)).collect(),
         Effect::Scale { service, add } => vec![scale_left(service, *add, situation, limits)],
-        Effect::Clean { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
+        Effect::Clean { .. } | Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
     }
 }
 

@@ -31,8 +31,9 @@ pub fn gather(action: &Action, situation: &Situation<'_>, limits: &Limits, worki
 pub fn agent(effect: &Effect) -> Agent {
     match effect {
         Effect::Observe => Agent::Diagnoser,
+        Effect::Command { danger, .. } if !danger.changes_something() => Agent::Diagnoser,
         Effect::Talk | Effect::Question => Agent::Notifier,
-        Effect::Restart { .. } | Effect::Clean { .. } | Effect::Scale { .. } => Agent::Remediator,
+        Effect::Restart { .. } | Effect::Clean { .. } | Effect::Scale { .. } | Effect::Command { .. } => Agent::Remediator,
     }
 }
 
@@ -49,7 +50,7 @@ fn by_effect(action: &Action, situation: &Situation<'_>, limits: &Limits) -> (u3
             restarts = each.min().unwrap_or(0);
         }
         Effect::Scale { service, .. } => instances = left(usage.scaled.get(service).copied(), limits.scale_up),
-        Effect::Clean { .. } | Effect::Observe | Effect::Talk | Effect::Question => {}
+        Effect::Clean { .. } | Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => {}
     }
     (restarts, instances)
 }
@@ -58,7 +59,7 @@ fn by_effect(action: &Action, situation: &Situation<'_>, limits: &Limits) -> (u3
 fn resources(action: &Action, inventory: &Inventory) -> Vec<Resource> {
     let services = inventory.touched(action).into_iter().filter_map(|name| inventory.service(name));
     let mut resources: Vec<Resource> = services.map(of_service).collect();
-    let on_host = action.target.service.is_none() || matches!(action.effect, Effect::Clean { .. });
+    let on_host = action.target.service.is_none() || matches!(action.effect, Effect::Clean { .. } | Effect::Command { .. });
     if let Some(host) = action.target.host.as_ref().filter(|_| on_host).and_then(|name| inventory.host(name)) {
         resources.push(of_host(host, inventory));
     }

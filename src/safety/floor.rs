@@ -1,9 +1,9 @@
 //! Layer 1, the floor: compiled in, never configurable. No deletion of data, no database failover, no change of security
 //! policy, no protected path, nothing of Paramedic's own. Asking for one of these is a critical attempt.
 
-use super::{Situation, boundary};
-use crate::domain::{Action, Effect, Layer, Opinion, Reach, ServiceName, Verdict, protected_path};
-use std::path::{Component, Path};
+use super::{Situation, boundary, command};
+use crate::domain::{Action, DangerLevel, Effect, Layer, Opinion, Reach, ServiceName, Verdict, protected_path};
+use std::path::{Component, Path, PathBuf};
 
 /// Known, and refused whatever the level, the mode or a human says.
 const FORBIDDEN: [&str; 7] =
@@ -38,6 +38,7 @@ pub fn judge(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
         }
         Effect::Restart { services } => opinions.extend(services.iter().filter_map(|name| judge_own_service(name, situation))),
         Effect::Scale { service, .. } => opinions.extend(judge_own_service(service, situation)),
+        Effect::Command { command, danger } => opinions.extend(judge_command(command, *danger, situation)),
         Effect::Observe | Effect::Talk | Effect::Question => {}
     }
     opinions
@@ -54,6 +55,29 @@ fn judge_path(path: &Path, situation: &Situation<'_>) -> Option<Opinion> {
     }
     let own = situation.own.paths.iter().find(|own| own.starts_with(path) || path.starts_with(own));
     own.map(|own| Opinion::critical(Layer::Floor, format!("`{shown}` touches Paramedic's own {}", own.display())))
+}
+
+/// Reading below Paramedic's own ground would show its secrets; changing anything of its own is never done.
+fn judge_command(command: &str, danger: DangerLevel, situation: &Situation<'_>) -> Option<Opinion> {
+    let reading = command::classify(command);
+    let words = reading.plan.iter().flat_map(|plan| plan.steps.iter().flat_map(|step| &step.stages).flat_map(|stage| stage.words.iter()));
+    words.filter_map(|word| judge_word(&word.text, danger, situation)).next()
+}
+
+fn judge_word(word: &str, danger: DangerLevel, situation: &Situation<'_>) -> Option<Opinion> {
+    let value = word.split_once('=').map_or(word, |(_, value)| value);
+    let path = PathBuf::from(command::plain_path(value));
+    let own = situation
+        .own
+        .paths
+        .iter()
+        .find(|own| path.starts_with(own) || (danger.changes_something() && value.starts_with('/') && own.starts_with(&path)));
+    if let Some(own) = own {
+        return Some(Opinion::critical(Layer::Floor, format!("`{word}` touches Paramedic's own {}", own.display())));
+    }
+    let named = danger.changes_something()
+        && word.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).any(|part| OWN_NAMES.contains(&part));
+    named.then(|| Opinion::critical(Layer::Floor, format!("`{word}` is Paramedic itself")))
 }
 
 fn judge_own_service(name: &ServiceName, situation: &Situation<'_>) -> Option<Opinion> {

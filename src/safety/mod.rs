@@ -134,6 +134,7 @@ impl SafetyChecker {
         let risk = risk::judge(&facts.risk, action, self.thresholds);
         opinions.push(self.policies.judge(facts));
         opinions.extend(budget::judge(action, situation, &self.limits));
+        opinions.extend(command::opinion(action));
         opinions.push(risk);
         opinions.extend(trust::judge(action, situation, &self.trust));
         opinions.extend(freeze::judge(action, situation, &self.freezes));

@@ -210,6 +210,11 @@ pub fn impact(action: &Action, inventory: &Inventory) -> Impact {
     let of = |users: String, downtime: &str, data: String| Impact { users, downtime: downtime.to_owned(), data };
     match &action.effect {
         Effect::Observe | Effect::Talk | Effect::Question => of("none".into(), "none", "none is changed".into()),
+        Effect::Command { danger, .. } if !danger.changes_something() => of("none".into(), "none", "none is changed".into()),
+        Effect::Command { .. } => {
+            let unknown = "not known: whatever the command does";
+            of(unknown.into(), unknown, "whatever it writes; nothing below /etc, /usr, /boot and their like".into())
+        }
         Effect::Restart { services } => {
             of(users_of(services, inventory), "seconds, while it restarts", "none; requests under way are lost".into())
         }

@@ -13,6 +13,7 @@ pub fn judge(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
         Effect::Restart { services } => opinions.extend(services.iter().filter_map(|name| service_in_scope(name, situation))),
         Effect::Scale { service, .. } => opinions.extend(service_in_scope(service, situation)),
         Effect::Clean { paths, .. } => opinions.extend(judge_clean(action, paths, situation)),
+        Effect::Command { .. } => opinions.extend(judge_command(action, situation)),
     }
     if action.effect.changes_something() && !matches!(action.effect, Effect::Clean { .. }) {
         opinions.extend(action.target.host.as_ref().and_then(|host| host_of_service(host, action, situation)));
@@ -64,6 +65,16 @@ fn judge_clean(action: &Action, paths: &[String], situation: &Situation<'_>) -> 
     let outside = paths.iter().filter(|path| !roots.iter().any(|root| Path::new(path).starts_with(root)));
     opinions.extend(outside.map(|path| deny(format!("`{path}` lies below no declared log root of {}", host.name))));
     opinions
+}
+
+/// Whatever a command does, it is done on a host of the incident's.
+fn judge_command(action: &Action, situation: &Situation<'_>) -> Vec<Opinion> {
+    let Some(host) = action.target.host.as_ref().and_then(|name| situation.inventory.host(name)) else {
+        return vec![deny("no host of the inventory to run it on".into())];
+    };
+    let foreign = (!host_in_scope(&host.name, situation)).then(|| deny(format!("host {} is not this incident's", host.name)));
+    let service = action.target.service.as_ref().and_then(|name| service_in_scope(name, situation));
+    foreign.into_iter().chain(service).collect()
 }
 
 fn host_in_scope(host: &HostName, situation: &Situation<'_>) -> bool {

@@ -107,7 +107,7 @@ fn denied(tool: &str, opinions: &[Opinion]) -> Option<MarkKind> {
 
 fn blames(layer: Layer) -> bool {
     match layer {
-        Layer::Floor | Layer::Scope | Layer::Policy => true,
+        Layer::Floor | Layer::Scope | Layer::Policy | Layer::Command => true,
         Layer::Boundary | Layer::Arguments => false,
         Layer::Level | Layer::Budget | Layer::Risk | Layer::Trust | Layer::Freeze | Layer::Orders => false,
     }

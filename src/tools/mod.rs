@@ -13,6 +13,7 @@ mod restart;
 mod restart_connection_pool;
 mod restart_consumers;
 mod restart_service;
+mod run_diagnosis_command;
 mod scale_service;
 mod send_notification;
 
@@ -77,7 +78,13 @@ impl From<Outcome> for Ran {
 pub trait Tool: Send + Sync {
     fn name(&self) -> &'static str;
 
+    /// The highest it may reach.
     fn tier(&self) -> Tier;
+
+    /// With this effect.
+    fn tier_of(&self, _effect: &Effect) -> Tier {
+        self.tier()
+    }
 
     /// JSON schema of the arguments; its description is the tool's.
     fn schema(&self) -> Value;
@@ -94,12 +101,13 @@ pub trait Tool: Send + Sync {
 }
 
 /// The registry.
-static TOOLS: [&dyn Tool; 12] = [
+static TOOLS: [&dyn Tool; 13] = [
     &get_service_logs::GetServiceLogs,
     &get_metrics::GetMetrics,
     &check_system_resources::CheckSystemResources,
     &check_service_status::CheckServiceStatus,
     &get_alerts::GetAlerts,
+    &run_diagnosis_command::RunDiagnosisCommand,
     &restart_service::RestartService,
     &clean_disk_space::CleanDiskSpace,
     &scale_service::ScaleService,
@@ -135,5 +143,5 @@ pub fn understand(tool: &dyn Tool, proposal: &Proposal, about: About<'_>) -> Res
     let Understood { mut arguments, target, effect } = tool.understand(&proposal.arguments, about)?;
     // One spelling of one action, whatever order its fields are declared in.
     arguments.sort_all_objects();
-    Ok(Action { tool: tool.name().to_owned(), tier: tool.tier(), target, arguments, effect, reason: proposal.reason.clone() })
+    Ok(Action { tool: tool.name().to_owned(), tier: tool.tier_of(&effect), target, arguments, effect, reason: proposal.reason.clone() })
 }

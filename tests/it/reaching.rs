@@ -5,6 +5,7 @@ mod cleaning;
 mod docker;
 mod hand;
 mod process;
+mod sandbox;
 
 use paramedic::clients::fleet::{Fleet, Limits};
 use paramedic::domain::{HostName, Inventory, InventoryFile, Service, ServiceName};

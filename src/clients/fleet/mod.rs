@@ -24,6 +24,7 @@ pub use error::{Limits, ReachError};
 pub use log_text::MAX_LINES;
 pub use scaling::MOST_EXTRA;
 
+use crate::clients::sandbox::{Sandbox, Told};
 use crate::domain::{Host, HostName, HostReach, Inventory, Reach, Service, ServiceName, Time};
 use docker::Containers;
 use hand::{Answer, Op};
@@ -46,15 +47,19 @@ struct Shared {
     processes: Processes,
     ssh: Ssh,
     limits: Limits,
+    sandbox: Sandbox,
 }
 
 impl Fleet {
     /// `run_dir` holds pid files and logs of process services, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
     pub fn new(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits) -> Self {
-        Self {
-            shared: Arc::new(Shared { inventory, processes: Processes::new(run_dir, limits), ssh: Ssh::new(ssh_dir, limits), limits }),
-            request: "unnamed".into(),
-        }
+        Self::confined(inventory, run_dir, ssh_dir, limits, Sandbox::default())
+    }
+
+    /// The same, with another sandbox for commands on this machine than the usual one.
+    pub fn confined(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits, sandbox: Sandbox) -> Self {
+        let (processes, ssh) = (Processes::new(run_dir, limits), Ssh::new(ssh_dir, limits));
+        Self { shared: Arc::new(Shared { inventory, processes, ssh, limits, sandbox }), request: "unnamed".into() }
     }
 
     /// The same fleet, asking on behalf of this incident and action (`INC-7/12 restart_service`): a host's own log will name it.
@@ -128,6 +133,17 @@ impl Fleet {
         }
     }
 
+    /// A diagnosis command, as plain programs in a sandbox. The host reads it again and judges for itself.
+    pub async fn command(&self, host: &HostName, command: &str) -> Result<Told, ReachError> {
+        let host = self.host(host)?;
+        let op = Op::Command { command: command.to_owned() };
+        let acts = op.acts();
+        match self.ask(host, op).await? {
+            Answer::Told(told) => Ok(told),
+            other => Err(self.unexpected(host, &other, acts)),
+        }
+    }
+
     /// Removes files not changed for `min_age_days` (7 at least) below `paths`, which must lie below the log roots that the
     /// inventory declares for this host or for a service on it. A remote host judges age by its own clock and roots by its own list too.
     pub async fn clean(&self, host: &HostName, paths: &[PathBuf], min_age_days: u32, now: Time) -> Result<Cleaned, ReachError> {
@@ -141,7 +157,7 @@ impl Fleet {
         }
         let op = Op::Clean { paths: paths.to_vec(), min_age_days };
         let answer = match &host.reach {
-            HostReach::Local {} => local::perform(&op, roots, now, &self.shared.limits).await?,
+            HostReach::Local {} => local::perform(&op, roots, now, &self.shared.limits, &self.shared.sandbox).await?,
             HostReach::Ssh { .. } => self.shared.ssh.ask(host, &self.request, &op).await?,
         };
         match answer {
@@ -187,7 +203,7 @@ impl Fleet {
     async fn ask(&self, host: &Host, op: Op) -> Result<Answer, ReachError> {
         match &host.reach {
             // Only what reads or names a unit comes this way: no log roots, and no clock that matters.
-            HostReach::Local {} => local::perform(&op, Vec::new(), Time::UNIX_EPOCH, &self.shared.limits).await,
+            HostReach::Local {} => local::perform(&op, Vec::new(), Time::UNIX_EPOCH, &self.shared.limits, &self.shared.sandbox).await,
             HostReach::Ssh { .. } => self.shared.ssh.ask(host, &self.request, &op).await,
         }
     }
@@ -217,6 +233,7 @@ impl Fleet {
             Answer::Resources(_) => "resources",
             Answer::Cleaned(_) => "cleaned",
             Answer::Acted { .. } => "acted",
+            Answer::Told(_) => "told",
         };
         ReachError::Protocol {
             place: host.name.to_string(),

@@ -19,6 +19,8 @@ const CONFIG: &str = "Host *\n  GlobalKnownHostsFile none\n  UpdateHostKeys no\n
 const COMMAND: &str = "paramedic hand";
 /// A UNIX socket's path holds 107 bytes; ssh needs about 48 of them below the folder.
 const LONGEST_DIR: usize = 59;
+/// Longer than a command may take there.
+const COMMAND_LIMIT: Duration = Duration::from_secs(40);
 const CLOSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -46,7 +48,12 @@ impl Ssh {
     pub async fn ask(&self, host: &Host, request: &str, op: &Op) -> Result<Answer, ReachError> {
         let way = way(host)?;
         let session = self.connect(&way).await?;
-        let limit = if op.acts() { self.limits.restart } else { self.limits.observe };
+        let limit = match op {
+            // The host's own limit comes first.
+            Op::Command { .. } => COMMAND_LIMIT,
+            _ if op.acts() => self.limits.restart,
+            _ => self.limits.observe,
+        };
         let message = HandRequest { version: VERSION, request: request.to_owned(), op: op.clone() };
         let reply = match timeout(limit, exchange(&session, &message, &way.place)).await {
             Ok(reply) => reply,

@@ -2,6 +2,7 @@
 //! understood is ever called SAFE or LOW. What is allowed comes with a plan that runs it without a shell.
 
 mod judge;
+mod layer;
 mod limits;
 mod parse;
 mod plan;
@@ -13,6 +14,7 @@ mod spec;
 mod syntax;
 mod word;
 
+pub use layer::judge as opinion;
 pub use limits::LONGEST;
 pub use plan::{Link, Plan, PlanWord, Sink, Stage, Step, Streams};
 pub use programs::FOLDERS;
@@ -34,6 +36,8 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     pub level: DangerLevel,
+    /// Was it understood at all? What was not is CRITICAL.
+    pub understood: bool,
     /// Never empty.
     pub parts: Vec<Part>,
     /// How to run it without a shell; `Err` says why it is not run at all.
@@ -53,7 +57,7 @@ impl Reading {
     fn refused(text: &str, why: String) -> Self {
         let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
         let part = Part { text: shown, level: DangerLevel::Critical, why: why.clone() };
-        Self { level: DangerLevel::Critical, parts: vec![part], plan: Err(why) }
+        Self { level: DangerLevel::Critical, understood: false, parts: vec![part], plan: Err(why) }
     }
 }
 
@@ -74,7 +78,7 @@ pub fn classify(text: &str) -> Reading {
         None if level == DangerLevel::Critical => Err("it is never run".to_owned()),
         None => Ok(Plan { steps }),
     };
-    Reading { level, parts: judge.parts, plan }
+    Reading { level, understood: true, parts: judge.parts, plan }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! written down here a second time, from the facts alone.
 
 use super::*;
-use crate::domain::{Mark, MarkKind};
+use crate::domain::{DangerLevel, Mark, MarkKind, Service};
 use proptest::prelude::*;
 
 const SERVICES: [&str; 8] = ["api", "db", "pooler", "worker", "other", "responder", "paramedic", "ghost"];
@@ -21,7 +21,7 @@ const PATHS: [&str; 12] = [
     "/var/log/app/paramedic/x",
     "/var/log/app/\0",
 ];
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 12] = [
     "restart_service",
     "clean_disk_space",
     "scale_service",
@@ -33,7 +33,11 @@ const TOOLS: [&str; 11] = [
     "send_notification",
     "request_human_confirmation",
     "invented",
+    "run_diagnosis_command",
 ];
+
+const COMMANDS: [&str; 7] =
+    ["df -h", "cat /etc/hosts", "mkdir /srv/x", "rm /srv/x", "rm -rf /", "cat /var/lib/paramedic/paramedic.db", "systemctl restart paramedic"];
 
 fn a_service() -> impl Strategy<Value = ServiceName> {
     prop::sample::select(&SERVICES[..]).prop_map(service)
@@ -53,7 +57,17 @@ fn an_effect() -> impl Strategy<Value = Effect> {
         prop::collection::vec(a_service(), 0..3).prop_map(|services| Effect::Restart { services }),
         (paths, 0_u32..12).prop_map(|(paths, min_age_days)| Effect::Clean { paths, min_age_days }),
         (a_service(), 0_u32..5).prop_map(|(service, add)| Effect::Scale { service, add }),
+        a_command(),
     ]
+}
+
+/// Mostly with the danger level that it has.
+fn a_command() -> impl Strategy<Value = Effect> {
+    let said = prop::option::weighted(0.2, prop::sample::select(DangerLevel::ALL.to_vec()));
+    (prop::sample::select(&COMMANDS[..]), said).prop_map(|(command, said)| Effect::Command {
+        command: command.to_owned(),
+        danger: said.unwrap_or_else(|| crate::safety::command::classify(command).level),
+    })
 }
 
 fn an_action() -> impl Strategy<Value = Action> {
@@ -112,6 +126,10 @@ fn forbidden_today(action: &Action, f: &Facts) -> bool {
     let mut touched: Vec<String> = match &action.effect {
         Effect::Restart { services } => services.iter().map(ToString::to_string).collect(),
         Effect::Scale { service, .. } => vec![service.to_string()],
+        Effect::Command { .. } => {
+            let here = |s: &&Service| action.target.host.as_ref().is_some_and(|host| s.hosts.contains(host));
+            f.inventory.services().filter(here).map(|s| s.name.to_string()).collect()
+        }
         _ => Vec::new(),
     };
     touched.extend(f.target.service.iter().chain(&action.target.service).map(ToString::to_string));
@@ -160,9 +178,25 @@ fn within_bounds(action: &Action, f: &Facts) -> bool {
             let clean_ones = ["/var/log/app/api", "/var/log/api", "/var/log/db"];
             *min_age_days >= 7 && !paths.is_empty() && paths.iter().all(|path| clean_ones.contains(&path.as_str()))
         }
+        Effect::Command { command, danger } => {
+            let of_mine = |s: &Service| own_scope(&s.name) && s.hosts.iter().any(|h| action.target.host.as_ref() == Some(h));
+            let here = action.target.host.is_some()
+                && (f.target.host == action.target.host || f.inventory.services().any(of_mine))
+                && action.target.service.as_ref().is_none_or(own_scope);
+            let confirmed = match command.as_str() {
+                "mkdir /srv/x" => DangerLevel::Medium,
+                "rm /srv/x" => DangerLevel::High,
+                _ => return false,
+            };
+            here && *danger == confirmed
+        }
         Effect::Observe | Effect::Talk | Effect::Question => true,
     };
-    let known = TOOLS[..5].contains(&action.tool.as_str()) || action.tool == "update_config";
+    let runs = matches!(action.effect, Effect::Command { .. });
+    if runs != (action.tool == "run_diagnosis_command") {
+        return false;
+    }
+    let known = runs || TOOLS[..5].contains(&action.tool.as_str()) || action.tool == "update_config";
     budgets && target_known && by_effect && known && !f.escalated && action.tier > Tier::Observe
 }
 
@@ -198,6 +232,7 @@ proptest! {
                 let by_itself = facts.level == Level::One
                     && facts.mode == Mode::Auto
                     && action.tool != "update_config"
+                    && action.tool != "run_diagnosis_command"
                     && action.tier != Tier::Destructive;
                 prop_assert!(!forbidden_today(&action, &facts), "{:?} was allowed", action);
                 let trusted = facts.trust.as_ref().is_some_and(|trust| trust.score() >= 300);

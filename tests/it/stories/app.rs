@@ -190,7 +190,10 @@ impl TestApp {
 
     async fn boot(&mut self, dies: Option<(i64, FreezePoint)>) {
         self.freeze = dies.map_or_else(Freeze::default, |(nth, at)| Freeze::at(nth, at));
-        let load = || Config::load(&self.place.path("config/paramedic.yaml"), &Overrides::default(), &|_| None);
+        let load = || {
+            let config = Config::load(&self.place.path("config/paramedic.yaml"), &Overrides::default(), &|_| None);
+            config.map(|config| Config { own_program: Some(env!("CARGO_BIN_EXE_paramedic").into()), ..config })
+        };
         let end = Instant::now() + PATIENCE;
         // The one before lets go of the store when its last connection ends.
         let app = loop {

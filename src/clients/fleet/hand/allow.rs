@@ -4,7 +4,8 @@
 use super::Op;
 use crate::clients::fleet::ReachError;
 use crate::clients::fleet::local::systemd::{Unit, parse_units};
-use crate::domain::protected_path;
+use crate::domain::{DangerLevel, protected_path};
+use crate::safety::command::classify;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub struct AllowList {
     /// May load, memory and disks be read?
     #[serde(default)]
     resources: bool,
+    /// The highest danger level of a diagnosis command that may be run; none without it, CRITICAL never.
+    #[serde(default)]
+    commands: Option<DangerLevel>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ impl AllowList {
         let list: Self = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
         for name in list.units.keys() {
             Unit::parse(&name.replacen("{n}", "1", 1)).map_err(|e| format!("units: {}", plain(e)))?;
+        }
+        if list.commands == Some(DangerLevel::Critical) {
+            return Err("commands: CRITICAL is never run: expected SAFE, LOW, MEDIUM or HIGH".to_owned());
         }
         for root in &list.log_roots {
             let climbs = root.components().any(|c| matches!(c, std::path::Component::ParentDir));
@@ -69,9 +76,22 @@ impl AllowList {
             Op::Start { unit } => self.check_units(std::slice::from_ref(unit), Verb::Start),
             Op::Resources { .. } if self.resources => Ok(()),
             Op::Resources { .. } => Err("the allow-list does not say `resources: true`".to_owned()),
+            Op::Command { command } => self.check_command(command),
             // Each path is judged against the roots where the folder is opened.
             Op::Clean { .. } if !self.log_roots.is_empty() => Ok(()),
             Op::Clean { .. } => Err("the allow-list names no log_roots".to_owned()),
+        }
+    }
+
+    /// Read and judged here again, whatever the asker made of it.
+    fn check_command(&self, command: &str) -> Result<(), String> {
+        let Some(most) = self.commands else { return Err("the allow-list does not say `commands: LOW`".to_owned()) };
+        let reading = classify(command);
+        match reading.deciding() {
+            Some(part) if reading.level > most => {
+                Err(format!("the command is {}, and the allow-list says `commands: {most}`: `{}` {}", reading.level, part.text, part.why))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -147,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_judged_by_the_host_itself() {
+        let run = |list: &str, command: &str| AllowList::parse(list).unwrap().check(&Op::Command { command: command.to_owned() });
+        assert!(run(LIST, "df -h").unwrap_err().contains("does not say `commands: LOW`"));
+        run("commands: LOW", "df -h | tail -1").unwrap();
+        run("commands: LOW", "cat /etc/hosts").unwrap();
+        run("commands: MEDIUM", "mkdir /srv/x").unwrap();
+        assert!(run("commands: SAFE", "cat /etc/hosts").unwrap_err().contains("the command is LOW"));
+        assert!(
+            run("commands: LOW", "mkdir /srv/x").unwrap_err().contains("the command is MEDIUM, and the allow-list says `commands: LOW`")
+        );
+        assert!(run("commands: HIGH", "rm -rf /").unwrap_err().contains("the command is CRITICAL"));
+    }
+
+    #[test]
     fn a_broken_list_says_what_is_wrong() {
         for (text, part) in [
             ("unitz: {}", "unitz"),
@@ -155,6 +189,8 @@ mod tests {
             ("log_roots: [/etc]", "/etc"),
             ("log_roots: [/var/log/../../etc]", "cannot be a log root"),
             ("log_roots: [logs]", "absolute"),
+            ("commands: CRITICAL", "never run"),
+            ("commands: harmless", "harmless"),
         ] {
             let why = AllowList::parse(text).unwrap_err();
             assert!(why.contains(part), "{text}: {why}");

@@ -7,6 +7,9 @@ mod serve;
 pub use allow::AllowList;
 pub use serve::{Caller, serve};
 
+use crate::clients::sandbox::Told;
+use crate::safety::command::classify;
+
 use super::{Cleaned, InstanceStatus, LogLevel, ReachError, ResourceCheck, Resources};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -37,6 +40,7 @@ pub enum Op {
     Start { unit: String },
     Resources { checks: BTreeSet<ResourceCheck> },
     Clean { paths: Vec<PathBuf>, min_age_days: u32 },
+    Command { command: String },
 }
 
 impl Op {
@@ -49,11 +53,16 @@ impl Op {
             Self::Start { .. } => "start",
             Self::Resources { .. } => "resources",
             Self::Clean { .. } => "clean",
+            Self::Command { .. } => "command",
         }
     }
 
     pub fn acts(&self) -> bool {
-        matches!(self, Self::Restart { .. } | Self::Start { .. } | Self::Clean { .. })
+        match self {
+            Self::Restart { .. } | Self::Start { .. } | Self::Clean { .. } => true,
+            Self::Status { .. } | Self::Logs { .. } | Self::Resources { .. } => false,
+            Self::Command { command } => classify(command).level.changes_something(),
+        }
     }
 }
 
@@ -97,6 +106,7 @@ pub enum Answer {
         before: InstanceStatus,
         after: InstanceStatus,
     },
+    Told(Told),
 }
 
 impl HandResult {

@@ -3,6 +3,7 @@
 
 use super::{AllowList, HandReply, HandRequest, HandResult, MAX_REQUEST, Op, VERSION};
 use crate::clients::fleet::{Limits, error::excerpt, local};
+use crate::clients::sandbox::Sandbox;
 use crate::domain::Time;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,9 +73,14 @@ async fn perform(allow_list: &Path, op: &Op, now: Time, limits: &Limits) -> Hand
         Err(why) => return HandResult::Refused { why },
     };
     match list.check(op) {
-        Ok(()) => HandResult::from_local(local::perform(op, list.log_roots(), now, limits).await),
+        Ok(()) => HandResult::from_local(local::perform(op, list.log_roots(), now, limits, &sandbox(allow_list)).await),
         Err(why) => HandResult::Refused { why },
     }
+}
+
+/// The hand's own settings are nobody's to read.
+fn sandbox(allow_list: &Path) -> Sandbox {
+    Sandbox { hidden: allow_list.parent().map(Path::to_owned).into_iter().collect(), ..Sandbox::default() }
 }
 
 fn summary(op: &Op) -> String {
@@ -82,6 +88,7 @@ fn summary(op: &Op) -> String {
         Op::Status { units } | Op::Logs { units, .. } => units.join(","),
         Op::Restart { unit } | Op::Start { unit } => unit.clone(),
         Op::Resources { .. } => String::new(),
+        Op::Command { command } => command.clone(),
         Op::Clean { paths, .. } => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(","),
     };
     format!("{} {about}", op.verb())
