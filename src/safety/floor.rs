@@ -60,8 +60,9 @@ fn judge_path(path: &Path, situation: &Situation<'_>) -> Option<Opinion> {
 /// Reading below Paramedic's own ground would show its secrets; changing anything of its own is never done.
 fn judge_command(command: &str, danger: DangerLevel, situation: &Situation<'_>) -> Option<Opinion> {
     let reading = command::classify(command);
-    let words = reading.plan.iter().flat_map(|plan| plan.steps.iter().flat_map(|step| &step.stages).flat_map(|stage| stage.words.iter()));
-    words.filter_map(|word| judge_word(&word.text, danger, situation)).next()
+    let stages: Vec<_> = reading.plan.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.stages).collect();
+    let words = stages.iter().flat_map(|stage| stage.words.iter().map(|word| &word.text).chain(&stage.streams.input));
+    words.filter_map(|word| judge_word(word, danger, situation)).next()
 }
 
 fn judge_word(word: &str, danger: DangerLevel, situation: &Situation<'_>) -> Option<Opinion> {

@@ -3,6 +3,7 @@
 
 mod authority;
 mod budgets;
+mod commands;
 mod floor;
 mod marks;
 mod policies;

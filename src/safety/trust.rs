@@ -107,8 +107,9 @@ fn denied(tool: &str, opinions: &[Opinion]) -> Option<MarkKind> {
 
 fn blames(layer: Layer) -> bool {
     match layer {
-        Layer::Floor | Layer::Scope | Layer::Policy | Layer::Command => true,
-        Layer::Boundary | Layer::Arguments => false,
+        Layer::Floor | Layer::Scope | Layer::Policy => true,
+        // A dangerous command is a critical attempt and counted as such; what is left here could not be read.
+        Layer::Boundary | Layer::Arguments | Layer::Command => false,
         Layer::Level | Layer::Budget | Layer::Risk | Layer::Trust | Layer::Freeze | Layer::Orders => false,
     }
 }

@@ -4,7 +4,7 @@
 use super::arguments::{self, read, schema, understood};
 use super::{About, Bench, Ran, Tool, Understood};
 use crate::clients::sandbox::{Ended, Told};
-use crate::domain::{DangerLevel, Effect, HostName, Outcome, ServiceName, Target, Tier};
+use crate::domain::{DangerLevel, Effect, HostName, Outcome, Service, ServiceName, Target, Tier};
 use crate::safety::AuthorizedAction;
 use crate::safety::command::classify;
 use async_trait::async_trait;
@@ -85,16 +85,22 @@ impl Tool for RunDiagnosisCommand {
     }
 }
 
+/// The host that is named, that of the service that is named, the incident's, that of the incident's service: the first there is.
 fn host(arguments: &Arguments, about: About<'_>) -> Result<HostName, String> {
-    let service = arguments.service.as_ref().map(|name| arguments::service(name, about)).transpose()?;
-    let of_service = service.and_then(|service| match service.hosts.as_slice() {
-        [one] => Some(one),
-        several => about.target.host.as_ref().filter(|host| several.contains(host)),
-    });
-    let fallback = if service.is_some() { None } else { about.target.host.as_ref() };
-    let name = arguments.host.as_ref().or(of_service).or(fallback);
+    let incidents = about.target.host.as_ref();
+    let of = |service: &Service| match service.hosts.as_slice() {
+        [one] => Some(one.clone()),
+        several => incidents.filter(|host| several.contains(host)).cloned(),
+    };
+    let named = arguments.service.as_ref().map(|name| arguments::service(name, about)).transpose()?;
+    let own = || about.target.service.as_ref().and_then(|name| about.inventory.service(name)).and_then(of);
+    let name = match (&arguments.host, named) {
+        (Some(host), _) => Some(host.clone()),
+        (None, Some(service)) => of(service),
+        (None, None) => incidents.cloned().or_else(own),
+    };
     let name = name.ok_or("neither the incident nor the service names one host of the inventory: expected `host`")?;
-    arguments::host(name, about).map(|host| host.name.clone())
+    arguments::host(&name, about).map(|host| host.name.clone())
 }
 
 /// A command that looks is done when it ended, whatever its exit code says: `grep` that finds nothing ends with 1. One that changes something
@@ -102,18 +108,21 @@ fn host(arguments: &Arguments, about: About<'_>) -> Result<HostName, String> {
 fn outcome(told: &Told, command: &str, danger: DangerLevel, host: &HostName) -> Outcome {
     let changes = danger.changes_something();
     let ok = if changes { told.succeeded() } else { told.ended == Ended::ByItself };
-    let lines = told.stdout.lines().count();
+    let lines = match told.stdout.lines().count() {
+        1 => "1 line".to_owned(),
+        n => format!("{n} lines"),
+    };
     let last =
         told.stdout.lines().last().map_or(String::new(), |line| format!("; the last: {}", line.chars().take(120).collect::<String>()));
     let said = match (told.ended, told.exit) {
-        (Ended::TimedOut, _) => format!("stopped after {} s; {lines} lines{last}", told.took_ms / 1000),
-        (Ended::TooMuch, _) => format!("stopped: it said too much; {lines} lines{last}"),
-        (Ended::ByItself, Some(0)) => format!("{lines} lines{last}"),
+        (Ended::TimedOut, _) => format!("stopped after {} s; {lines}{last}", told.took_ms / 1000),
+        (Ended::TooMuch, _) => format!("stopped: it said too much; {lines}{last}"),
+        (Ended::ByItself, Some(0)) => format!("{lines}{last}"),
         (Ended::ByItself, exit) => {
             let code = exit.map_or("nobody knows how".to_owned(), |code| format!("exit code {code}"));
             let error =
                 told.stderr.lines().last().map_or(String::new(), |line| format!(": {}", line.chars().take(120).collect::<String>()));
-            format!("{code}{error}; {lines} lines{last}")
+            format!("{code}{error}; {lines}{last}")
         }
     };
     let output = json!({

@@ -361,3 +361,37 @@ fn without_a_readable_allow_list_everything_is_refused() {
     assert_eq!(reply.request, "INC-1/2");
     assert!(matches!(reply.result, HandResult::Done(_)), "{reply:?}");
 }
+
+#[tokio::test]
+async fn a_hand_runs_commands_up_to_the_level_that_its_own_list_allows() {
+    let sshd = Sshd::with_hand("commands: LOW\n");
+    let known = sshd.known(Limits::default());
+    let run = async |command: &str| known.fleet.on_behalf("INC-7/4 run_diagnosis_command").command(&host("web-1"), command).await;
+    let told = run("printf 'b\\na\\n' | sort").await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
+    assert_eq!((told.stdout.as_str(), told.exit), ("a\nb\n", Some(0)));
+    // What sshd and the asker have in their environment is not there, and neither is what the hand has beside its list.
+    let told = run("printenv").await.unwrap();
+    assert!(!told.stdout.contains("SSH_") && told.stdout.contains("PATH=/usr/sbin:"), "{told:?}");
+    let told = run(&format!("cat {}", sshd.path("hand.yaml").display())).await.unwrap();
+    assert!(told.stdout.is_empty() && told.stderr.contains("Permission denied"), "{told:?}");
+    let made = sshd.path("made");
+    let error = run(&format!("mkdir {}", made.display())).await.unwrap_err();
+    assert!(matches!(error, ReachError::Refused { .. }) && !error.maybe_done(), "{error}");
+    assert!(error.to_string().contains("the command is MEDIUM, and the allow-list says `commands: LOW`"), "{error}");
+    let error = run("rm -rf /").await.unwrap_err();
+    assert!(error.to_string().contains("the command is CRITICAL"), "{error}");
+    assert!(!made.exists());
+    let silent = Sshd::with_hand(ALLOWED);
+    let error = silent.known(Limits::default()).fleet.command(&host("web-1"), "df -h").await.unwrap_err();
+    assert!(error.to_string().contains("the allow-list does not say `commands: LOW`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_confirmed_command_changes_what_the_host_allows() {
+    let sshd = Sshd::with_hand("commands: MEDIUM\n");
+    let known = sshd.known(Limits::default());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let made = elsewhere.path().join("made");
+    let told = known.fleet.command(&host("web-1"), &format!("mkdir {}", made.display())).await.unwrap();
+    assert!(told.succeeded() && made.is_dir(), "{told:?}");
+}

@@ -1,7 +1,8 @@
 # What a hostile program would try from inside the sandbox. Each line of the answer: what was tried, and the error's name or `done`.
 # Arguments: the name of a set of attempts, then what it needs.
-import ctypes, errno, os, socket, sys, threading, time
+import ctypes, errno, itertools, os, socket, sys, threading, time
 
+names = itertools.count()
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -23,22 +24,22 @@ def call(number, *arguments):
 
 def write(folder, file):
     """`file` is there, in `folder`; nothing else of these names is."""
-    new = os.path.join(folder, "new")
+    new = lambda: os.path.join(folder, "new-%d" % next(names))
     attempt("open for writing", lambda: os.close(os.open(file, os.O_WRONLY)))
     attempt("open for both", lambda: os.close(os.open(file, os.O_RDWR)))
     attempt("append", lambda: os.close(os.open(file, os.O_WRONLY | os.O_APPEND)))
     attempt("truncate", lambda: os.truncate(file, 0))
-    attempt("create", lambda: os.close(os.open(new, os.O_WRONLY | os.O_CREAT)))
-    attempt("make a folder", lambda: os.mkdir(new))
-    attempt("make a link", lambda: os.symlink("/", new))
-    attempt("make a hard link", lambda: os.link(file, new))
-    attempt("make a pipe", lambda: os.mkfifo(new))
-    attempt("rename", lambda: os.rename(file, new))
-    attempt("remove", lambda: os.unlink(file))
+    attempt("create", lambda: os.close(os.open(new(), os.O_WRONLY | os.O_CREAT)))
+    attempt("make a folder", lambda: os.mkdir(new()))
+    attempt("make a link", lambda: os.symlink("/", new()))
+    attempt("make a hard link", lambda: os.link(file, new()))
+    attempt("make a pipe", lambda: os.mkfifo(new()))
     attempt("change the mode", lambda: os.chmod(file, 0o777))
     attempt("change the owner", lambda: os.chown(file, 12, 12))
     attempt("change the times", lambda: os.utime(file))
     attempt("set an attribute", lambda: os.setxattr(file, "user.x", b"x"))
+    attempt("remove", lambda: os.unlink(file))
+    attempt("rename", lambda: os.rename(folder, folder + "-new"))
 
 
 def writes(*files):

@@ -40,6 +40,7 @@ pub struct Setup {
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
     policy: Option<&'static str>,
+    runbook: Option<(&'static str, &'static str)>,
     without_runbooks: bool,
     socket_mode: bool,
     freeze: Option<(i64, FreezePoint)>,
@@ -86,6 +87,12 @@ impl Setup {
     /// A policy file of the operator's own, beside the shipped ones.
     pub fn policy(mut self, text: &'static str) -> Self {
         self.policy = Some(text);
+        self
+    }
+
+    /// Another text for a shipped runbook.
+    pub fn runbook(mut self, name: &'static str, text: &'static str) -> Self {
+        self.runbook = Some((name, text));
         self
     }
 
@@ -153,6 +160,9 @@ impl Setup {
         place.write_config("services.yaml", &inventory);
         if let Some(text) = self.policy {
             std::fs::write(place.path("config/policies/own.cedar"), text).unwrap();
+        }
+        if let Some((name, text)) = self.runbook {
+            std::fs::write(place.path(&format!("config/runbooks/{name}.yaml")), text).unwrap();
         }
         if self.without_runbooks {
             place.forget_runbooks();

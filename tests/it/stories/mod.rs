@@ -8,6 +8,7 @@ mod tales;
 mod alerts;
 mod approvals;
 mod bounds;
+mod commands;
 mod killed;
 mod ledger;
 mod level_one;
