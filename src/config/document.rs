@@ -71,7 +71,9 @@ impl Document {
             });
         }
         match serde_saphyr::from_str::<Spanned<Node>>(&text) {
-            Ok(root) => Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), secret_files: Vec::new(), overridden: Vec::new() }),
+            Ok(root) => {
+                Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), secret_files: Vec::new(), overridden: Vec::new() })
+            }
             Err(e) => {
                 let line = e.location().map(|location| location.line());
                 let message = e.to_string().lines().next().unwrap_or("not YAML").to_owned();

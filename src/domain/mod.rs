@@ -27,7 +27,9 @@ pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use facts::{Agent, Facts, Grounds, Impact, Moment, Place, Resource, Risk, Score};
 pub use ids::{ApprovalId, IncidentId, OrderId, Seq};
 pub use incident::{FoldError, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
-pub use inventory::{Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path, system_path};
+pub use inventory::{
+    Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path, system_path,
+};
 pub use level::{Level, Mode};
 pub use notice::{Channel, Notice};
 pub use order::{InForce, NoReason, Order, OrderKind, Reason};

@@ -31,7 +31,7 @@ const FLOORS: [(&str, u8); 18] = [
 const WIRING: [&str; 4] = ["main", "lib", "app", "cli"];
 
 /// Library and the modules that may name it.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("sqlx", &["store"]),
     // The application starts what http/ made.
     ("axum", &["http", "standins", "app"]),
@@ -43,6 +43,8 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("async_openai", &["clients"]),
     ("prometheus_http_query", &["clients"]),
     ("kube", &["clients"]),
+    ("landlock", &["clients"]),
+    ("seccompiler", &["clients"]),
 ];
 
 struct Source {

@@ -36,8 +36,15 @@ const TOOLS: [&str; 12] = [
     "run_diagnosis_command",
 ];
 
-const COMMANDS: [&str; 7] =
-    ["df -h", "cat /etc/hosts", "mkdir /srv/x", "rm /srv/x", "rm -rf /", "cat /var/lib/paramedic/paramedic.db", "systemctl restart paramedic"];
+const COMMANDS: [&str; 7] = [
+    "df -h",
+    "cat /etc/hosts",
+    "mkdir /srv/x",
+    "rm /srv/x",
+    "rm -rf /",
+    "cat /var/lib/paramedic/paramedic.db",
+    "systemctl restart paramedic",
+];
 
 fn a_service() -> impl Strategy<Value = ServiceName> {
     prop::sample::select(&SERVICES[..]).prop_map(service)

@@ -169,7 +169,8 @@ async fn what_is_paramedics_own_is_not_there_for_any_program_under_any_name() {
 #[test]
 fn secrets_of_the_machine_are_not_there() {
     for scope in [Scope::Read, Scope::Change] {
-        let said = probe(scope, &[Need::Internet, Need::Unix, Need::Forks], &["reads", "/etc/shadow", "/etc/gshadow", "/dev/mem", "/dev/kmsg"]);
+        let said =
+            probe(scope, &[Need::Internet, Need::Unix, Need::Forks], &["reads", "/etc/shadow", "/etc/gshadow", "/dev/mem", "/dev/kmsg"]);
         assert!(said.lines().all(|line| line.ends_with(" EACCES") || line.ends_with(" ENOENT")), "{said}");
         assert!(said.contains("/etc/shadow EACCES"), "{said}");
     }

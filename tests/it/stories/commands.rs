@@ -68,7 +68,8 @@ async fn a_command_cannot_read_the_ledger_it_will_be_written_in() {
     app.alertmanager(&tales::gateway_down()).await;
     app.until_line(1, "model done").await;
     let transcript = app.transcript(1).await;
-    let told: Vec<&str> = transcript.lines().filter(|l| l.starts_with("DENIED") || l.starts_with("started") || l.starts_with("ok")).collect();
+    let told: Vec<&str> =
+        transcript.lines().filter(|l| l.starts_with("DENIED") || l.starts_with("started") || l.starts_with("ok")).collect();
     assert_snapshot!(told.join("\n"), @r#"
     DENIED (critical attempt) run_diagnosis_command {"command":"strings [folder]/state/paramedic.db","reason":"to see"}: `[folder]/state/paramedic.db` touches Paramedic's own [folder]/state
     DENIED (critical attempt) run_diagnosis_command {"command":"cat [folder]/config/*","reason":"to see"}: `[folder]/config/*` touches Paramedic's own [folder]/config
