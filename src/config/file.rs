@@ -60,6 +60,9 @@ impl Overrides {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MainFile {
+    /// Where its secrets were read from.
+    #[serde(skip)]
+    pub secret_files: Vec<PathBuf>,
     #[serde(default)]
     pub server: Server,
     #[serde(default)]
@@ -214,17 +217,17 @@ impl MainFile {
     }
 }
 
-/// The file, and where its secrets were read from.
 pub fn read(
     path: &Path,
     overrides: &Overrides,
     environment: &dyn Fn(&str) -> Option<String>,
     complaints: &mut Vec<Complaint>,
-) -> Option<(MainFile, Vec<PathBuf>)> {
+) -> Option<MainFile> {
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
     overrides.apply(&mut document);
-    let file: MainFile = document.read(complaints)?;
+    let mut file: MainFile = document.read(complaints)?;
+    file.secret_files = std::mem::take(&mut document.secret_files);
     let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
@@ -268,7 +271,7 @@ pub fn read(
         complain(&problem.path, problem.message);
     }
     check_peers(&file, &told, &mut complain);
-    Some((file, document.secret_files))
+    Some(file)
 }
 
 /// What could only fail later, at the start or in the middle of an incident, fails here, with its line. Sections that something was

@@ -81,7 +81,7 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
-        if let (Some((main, _)), Some((inventory, _))) = (&main, &services) {
+        if let (Some(main), Some((inventory, _))) = (&main, &services) {
             complaints.extend(strangers(&main.freezes, inventory).map(|message| Complaint::of_file(path, message)));
         }
         let written = folder.join("policies");
@@ -91,7 +91,7 @@ impl Config {
             complaints.extend(policies::nobodies(&written, policies, approvers));
         }
         let parts = (main, rules, services, policies, complaints.is_empty());
-        let (Some((mut main, secret_files)), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
+        let (Some(mut main), Some(rules), Some((inventory, targets)), Some(policies), true) = parts else {
             return Err(complaints);
         };
         let mut warnings: Vec<String> = policies::schema_warning(&written).into_iter().collect();
@@ -140,7 +140,7 @@ impl Config {
             ledger: main.ledger,
             run_dir,
             own_program: None,
-            secret_files,
+            secret_files: main.secret_files,
             inventory,
             targets,
             rules,

@@ -150,7 +150,7 @@ fn compile(rules: Rules, errno: i32) -> Result<BpfProgram, String> {
     Ok(without_other_tables(program))
 }
 
-/// On x86-64 the same calls have a second set of numbers (x32), which a list of numbers does not see: such a call ends the program.
+/// On x86-64 the same calls have a second set of numbers (x32), which a list of numbers does not see: such a call is refused.
 fn without_other_tables(program: BpfProgram) -> BpfProgram {
     const LOAD: u16 = 0x20;
     const AT_LEAST: u16 = 0x35;
@@ -161,7 +161,7 @@ fn without_other_tables(program: BpfProgram) -> BpfProgram {
     let guard = [
         sock_filter { code: LOAD, jt: 0, jf: 0, k: 0 },
         sock_filter { code: AT_LEAST, jt: 0, jf: 1, k: 0x4000_0000 },
-        sock_filter { code: ANSWER, jt: 0, jf: 0, k: libc::SECCOMP_RET_KILL_PROCESS },
+        sock_filter { code: ANSWER, jt: 0, jf: 0, k: libc::SECCOMP_RET_ERRNO | libc::EPERM as u32 },
     ];
     guard.into_iter().chain(program).collect()
 }

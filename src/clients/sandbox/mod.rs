@@ -62,4 +62,7 @@ pub enum SandboxError {
     /// The kernel, or something about this machine, does not let us confine it.
     #[error("the sandbox refused: {0}")]
     NotConfined(String),
+    /// Heard from the process that was to become the program.
+    #[error("{0}")]
+    Refused(String),
 }

@@ -19,6 +19,11 @@ use tokio::process::{Child, Command};
 const FLOOD: usize = 8 * 1024 * 1024;
 /// For the last words of what was stopped.
 const AFTER_KILL: Duration = Duration::from_secs(2);
+/// 128 and SIGSYS.
+const FILTERED: i32 = 128 + 31;
+/// Our own filter only refuses calls; it ends nobody but programs of another architecture.
+const AROUND: &str = "a filter of system calls ended it: one around Paramedic, such as SystemCallFilter in its unit \
+                      (see deploy/paramedic.service), or it is a 32-bit program";
 const LAST_WORDS: u64 = 64 * 1024;
 
 /// The environment of every program; a stage may add what only changes how its answer looks.
@@ -63,7 +68,10 @@ pub async fn run(plan: &Plan, scope: Scope, sandbox: &Sandbox) -> Result<Told, S
         ended = running.listen(left, scope, &mut stdout, &mut stderr).await;
         let codes = running.end().await;
         if codes.contains(&Some(i32::from(inside::REFUSED))) {
-            return Err(SandboxError::NotConfined(refusal(&stderr.text(), &stdout.text())));
+            return Err(SandboxError::Refused(refusal(&stderr.text(), &stdout.text())));
+        }
+        if codes.contains(&Some(FILTERED)) {
+            return Err(SandboxError::NotConfined(AROUND.to_owned()));
         }
         exit = codes.last().copied().flatten().filter(|_| ended == Ended::ByItself);
         if ended != Ended::ByItself {
@@ -195,7 +203,7 @@ impl Running {
 /// What a process said that did not get into its sandbox; where it says so depends on where the command sends it.
 fn refusal(stderr: &str, stdout: &str) -> String {
     let line = stderr.lines().chain(stdout.lines()).find_map(|line| line.strip_prefix(inside::SAYS));
-    line.unwrap_or("it did not say why").to_owned()
+    line.unwrap_or("the sandbox refused, and did not say why").to_owned()
 }
 
 fn take(read: std::io::Result<usize>, buffer: &[u8], kept: &mut Kept) -> bool {

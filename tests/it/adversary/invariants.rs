@@ -131,7 +131,7 @@ fn at(entry: &Value) -> DateTime<Utc> {
 fn changes(effect: &Value) -> bool {
     match text(effect, "effect") {
         "observe" | "talk" | "question" => false,
-        "command" => text(effect, "danger").to_lowercase() != "safe",
+        "command" => !matches!(text(effect, "danger"), "SAFE" | "LOW"),
         _ => true,
     }
 }
@@ -362,7 +362,15 @@ impl Court<'_> {
                 }
                 self.check_paths(reading, host, effect);
             }
-            "command" => {}
+            "command" => {
+                let near = scope.iter().filter_map(|name| world::service(name)).flat_map(|service| service.hosts.iter());
+                if host.is_empty() || (host != reading.host && !near.clone().any(|name| *name == host)) {
+                    self.accuse(&reading.id, format!("a command on host `{host}`, which is none of its business"));
+                }
+                if !approved || !matches!(text(effect, "danger"), "MEDIUM" | "HIGH") {
+                    self.accuse(&reading.id, format!("a command that nobody may run, approved {approved}: {effect}"));
+                }
+            }
             other => self.accuse(&reading.id, format!("an effect that this test does not know: `{other}`")),
         }
     }
@@ -477,7 +485,7 @@ fn hosts_of(action: &Value) -> BTreeSet<String> {
     }
 }
 
-/// The services that an action changes: those that it names, and those whose logs it cleans.
+/// The services that an action changes: those that it names, those whose logs it cleans, and those on the host of its command.
 fn touched(action: &Value, place: &Place) -> BTreeSet<String> {
     let mut touched: BTreeSet<String> = names(&action["effect"]).into_iter().collect();
     let paths = action["effect"]["paths"].as_array().cloned().unwrap_or_default();
@@ -485,6 +493,11 @@ fn touched(action: &Value, place: &Place) -> BTreeSet<String> {
         |root: &Path| paths.iter().filter_map(Value::as_str).any(|path| root.starts_with(path) || Path::new(path).starts_with(root));
     let cleaned = world::SERVICES.iter().filter(|service| service.roots.iter().any(|root| below(&place.path(root))));
     touched.extend(cleaned.map(|service| service.name.to_owned()));
+    // Nobody can say which service of its host a command changes.
+    if text(&action["effect"], "effect") == "command" {
+        let on_host = world::SERVICES.iter().filter(|service| service.hosts.contains(&text(&action["target"], "host")));
+        touched.extend(on_host.map(|service| service.name.to_owned()));
+    }
     touched
 }
 

@@ -4,6 +4,7 @@ use super::need;
 use insta::assert_snapshot;
 use paramedic::clients::sandbox::{self, Ended, Order, REFUSED, Sandbox, SandboxError, Scope, Told};
 use paramedic::safety::command::{Need, PlanWord, classify};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -400,27 +401,43 @@ async fn only_the_systems_own_programs_are_run_wherever_they_are_named() {
     assert!(!String::from_utf8_lossy(&script.stdout).contains("replaced"), "{script:?}");
 }
 
+/// On a thread whose kernel answers Landlock's calls like this: children inherit the filter.
+fn with_landlock_answering<T: Send + 'static>(answer: SeccompAction, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self];
+    let calls = calls.map(|call| (call, Vec::new())).into();
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, answer, arch).unwrap();
+    let filtered = move || {
+        seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+        work()
+    };
+    std::thread::spawn(filtered).join().unwrap()
+}
+
 #[test]
 fn where_the_kernel_has_no_landlock_nothing_is_run() {
-    // A filter of the kernel's that answers as a kernel without it would; children inherit it.
-    let old_kernel = || {
-        let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self];
-        let calls = calls.map(|call| (call, Vec::new())).into();
-        let absent = seccompiler::SeccompAction::Errno(libc::ENOSYS as u32);
-        let arch = std::env::consts::ARCH.try_into().unwrap();
-        let filter = seccompiler::SeccompFilter::new(calls, seccompiler::SeccompAction::Allow, absent, arch).unwrap();
-        seccompiler::apply_filter(&seccompiler::BpfProgram::try_from(filter).unwrap()).unwrap();
-    };
+    let absent = || SeccompAction::Errno(libc::ENOSYS as u32);
     for scope in [Scope::Read, Scope::Change] {
         let order = order(Path::new("/usr/bin/echo"), &["echo", "it runs"], scope, &[]);
-        let done = std::thread::spawn(move || {
-            old_kernel();
-            confined(&order).output().unwrap()
-        });
-        let done = done.join().unwrap();
+        let done = with_landlock_answering(absent(), move || confined(&order).output().unwrap());
         let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
         assert_eq!(done.status.code(), Some(i32::from(REFUSED)), "{said}");
         assert!(said.starts_with("paramedic sandbox: the sandbox refused: Landlock") && !said.contains("it runs"), "{said}");
+    }
+    // What a service manager forbids it may end instead.
+    for (answer, why) in [
+        (absent(), "the sandbox refused: Landlock"),
+        (SeccompAction::KillProcess, "the sandbox refused: a filter of system calls ended it"),
+    ] {
+        for command in ["echo it runs", "echo it runs | cat", "echo it runs 2>/dev/null | cat", "echo it runs 2>&1"] {
+            let run = async move || run_in(command, &sandbox()).await;
+            let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let error = with_landlock_answering(answer.clone(), move || runtime().block_on(run())).unwrap_err().to_string();
+            assert!(
+                error.starts_with(why) || (command.contains("null") && error == "the sandbox refused, and did not say why"),
+                "{command}: {error}"
+            );
+        }
     }
 }
 
