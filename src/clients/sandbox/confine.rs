@@ -32,7 +32,7 @@ pub fn apply(scope: Scope, needs: &BTreeSet<Need>, programs: &[PathBuf], own: &[
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V1))
-        .map_err(refused)?
+        .map_err(|_| absent())?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)
         .and_then(|set| set.handle_access(net(needs)))
@@ -59,12 +59,14 @@ pub fn apply(scope: Scope, needs: &BTreeSet<Need>, programs: &[PathBuf], own: &[
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(refused)?;
     match status.ruleset {
-        RulesetStatus::NotEnforced => {
-            Err(SandboxError::NotConfined("this kernel has no Landlock: expected Linux 5.13 or later with it switched on".to_owned()))
-        }
+        RulesetStatus::NotEnforced => Err(absent()),
         _ if !status.no_new_privs => Err(SandboxError::NotConfined("new privileges could not be ruled out".to_owned())),
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
+}
+
+fn absent() -> SandboxError {
+    SandboxError::NotConfined("this kernel has no Landlock: expected Linux 5.13 or later with it switched on".to_owned())
 }
 
 /// Nobody listens; who needs no network connects nowhere either.
