@@ -43,7 +43,7 @@ pub struct App {
 
 impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
-        let store = Store::open_server(&config.store_url, freeze).await?;
+        let store = Store::open_server(&config.store_url, freeze).await?.redacting(config.redactor.clone());
         let metrics = metrics_handle()?;
         begin_counters();
         let slack = config.slack.clone().map(Arc::new);
@@ -129,7 +129,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         rules: config.rules,
         targets: config.targets,
         runbooks: config.runbooks,
-        model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
+        model: config.llm.as_ref().map(ModelPlanner::new).transpose()?.map(|model| model.redacting(config.redactor.clone())),
         policy_version,
         checker,
         approvers: config.approvers,

@@ -10,6 +10,7 @@ mod explain;
 mod hand;
 mod incidents;
 mod ledger;
+mod log;
 mod orders;
 mod policy;
 mod serve;

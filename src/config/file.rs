@@ -3,12 +3,14 @@
 use super::Complaint;
 use super::approvers::{self, ApprovalKeys, ApproverKeys};
 use super::document::Document;
+use super::secrets::RedactKeys;
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -106,6 +108,11 @@ pub struct MainFile {
     /// `run` beside the store without it.
     #[serde(default)]
     pub run_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub redact: RedactKeys,
+    /// Built from `redact` and from every secret of this file.
+    #[serde(skip)]
+    pub redactor: Redactor,
 }
 
 /// The one section that the ledger's commands read.
@@ -223,7 +230,9 @@ pub fn read(
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
     overrides.apply(&mut document);
-    let file: MainFile = document.read(complaints)?;
+    let mut file: MainFile = document.read(complaints)?;
+    file.redact.secrets = document.secrets();
+    file.redactor = document.check(file.redact.build(), complaints).unwrap_or_default();
     let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {

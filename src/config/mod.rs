@@ -22,6 +22,7 @@ use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
 use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, ConsentRules, FreezeWindow, Hours, Limits, Policies, SafetyChecker, Thresholds, TrustBounds};
 use crate::tools;
 use document::Document;
@@ -64,6 +65,8 @@ pub struct Config {
     pub targets: Targets,
     pub rules: Rules,
     pub runbooks: BTreeMap<String, Runbook>,
+    /// Knows every secret of this configuration, so that none is ever said.
+    pub redactor: Redactor,
     /// What is allowed and probably not meant.
     pub warnings: Vec<String>,
 }
@@ -109,6 +112,7 @@ impl Config {
                 "neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into(),
             );
         }
+        warnings.extend(main.redact.warnings());
         let settings = main.settings();
         let run_dir = beside_store(main.run_dir.as_deref(), &main.store.url, "run");
         let halt_file = beside_store(main.halt_file.as_deref(), &main.store.url, "HALT");
@@ -139,6 +143,7 @@ impl Config {
             targets,
             rules,
             runbooks,
+            redactor: main.redactor,
             warnings,
             folder,
         })

@@ -35,6 +35,8 @@ pub(super) fn tool_schemas() -> Vec<ToolSchema> {
 
 impl Engine {
     pub(super) async fn gate(&self, claim: &Claim, incident: &mut Incident, mut proposal: Proposal) -> Result<Wake, EngineError> {
+        // A secret in a wish is gone before anything is judged, shown or approved: what is decided on is what is done.
+        self.redactor().proposal(&mut proposal);
         // One spelling of one wish, whatever order a planner wrote it in.
         proposal.arguments.sort_all_objects();
         let (tool, action) = match self.understand(incident, &proposal) {
@@ -152,7 +154,7 @@ impl Engine {
 
     async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction) -> Ran {
         match tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await {
-            Ok(ran) => ran,
+            Ok(ran) => Ran { outcome: self.redactor().outcome(ran.outcome), ..ran },
             Err(_) => {
                 let said = format!("no answer within {} s", TOOL_TIMEOUT.as_secs());
                 Outcome { ok: false, output: json!({ "error": said, "outcome_unknown": true }), said }.into()

@@ -7,6 +7,7 @@ mod explaining;
 mod ledger;
 mod ordering;
 mod replaying;
+mod secrets;
 mod serving;
 mod shows;
 mod signing;
