@@ -16,6 +16,7 @@ pub use file::Overrides;
 pub use policies::{GROUPS, shipped as shipped_policies};
 
 use crate::classifier::{Rules, RulesFile, Targets};
+use crate::clients::fleet::grant::Authority;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
@@ -332,6 +333,11 @@ fn read_services(
     let file: InventoryFile = document.read(complaints)?;
     let targets = document.check(Targets::build(&file), complaints);
     let inventory = document.check(Inventory::build(file), complaints);
+    // A key that is not there, or that others may read, fails here and not in the middle of an incident.
+    let authority = inventory.as_ref().and_then(Inventory::ssh_ca).map(Authority::open);
+    if let Some(Err(e)) = authority {
+        complaints.push(document.complaint("ssh_ca", &e.to_string()));
+    }
     Some((inventory?, targets?))
 }
 

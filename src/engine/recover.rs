@@ -29,7 +29,10 @@ impl Engine {
         let since = incident.in_flight.as_ref().map_or(incident.updated_at, |in_flight| in_flight.started_at);
         let found = match tools::find(&action.tool) {
             // A probe that does not answer cannot tell.
-            Some(tool) => tokio::time::timeout(PROBE, tool.probe(action, since, &self.parts.bench)).await.unwrap_or(None),
+            Some(tool) => {
+                let bench = self.parts.bench.on_behalf(incident.id, &action.tool);
+                tokio::time::timeout(PROBE, tool.probe(action, since, &bench)).await.unwrap_or(None)
+            }
             None => None,
         };
         Entry::InDoubt { found }

@@ -3,8 +3,10 @@
 
 mod cleaning;
 mod docker;
+mod grants;
 mod hand;
 mod process;
+mod sshd;
 
 use paramedic::clients::fleet::{Fleet, Limits};
 use paramedic::domain::{HostName, Inventory, InventoryFile, Service, ServiceName};

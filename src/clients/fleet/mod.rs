@@ -7,6 +7,7 @@ mod children;
 mod docker;
 mod docker_clone;
 mod error;
+pub mod grant;
 pub mod hand;
 mod kernel;
 pub mod local;
@@ -49,10 +50,15 @@ struct Shared {
 }
 
 impl Fleet {
-    /// `run_dir` holds pid files and logs of process services, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
+    /// `run_dir` holds pid files and logs of process services and the log of certificates, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
     pub fn new(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits) -> Self {
         Self {
-            shared: Arc::new(Shared { inventory, processes: Processes::new(run_dir, limits), ssh: Ssh::new(ssh_dir, limits), limits }),
+            shared: Arc::new(Shared {
+                ssh: Ssh::new(ssh_dir, limits, inventory.ssh_ca().cloned(), run_dir.join("grants.log")),
+                inventory,
+                processes: Processes::new(run_dir, limits),
+                limits,
+            }),
             request: "unnamed".into(),
         }
     }

@@ -3,9 +3,11 @@
 
 mod allow;
 mod serve;
+mod terms;
 
 pub use allow::AllowList;
-pub use serve::{Caller, serve};
+pub use serve::{Bounds, Caller, serve};
+pub use terms::Terms;
 
 use super::{Cleaned, InstanceStatus, LogLevel, ReachError, ResourceCheck, Resources};
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,17 @@ impl Op {
             Self::Resources { .. } => "resources",
             Self::Clean { .. } => "clean",
         }
+    }
+
+    /// The verb and what it is about, for logs.
+    pub fn summary(&self) -> String {
+        let about = match self {
+            Self::Status { units } | Self::Logs { units, .. } => units.join(","),
+            Self::Restart { unit } | Self::Start { unit } => unit.clone(),
+            Self::Resources { .. } => String::new(),
+            Self::Clean { paths, .. } => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(","),
+        };
+        format!("{} {about}", self.verb()).trim_end().to_owned()
     }
 
     pub fn acts(&self) -> bool {
