@@ -22,6 +22,7 @@ mod witness;
 
 use crate::config::{self, Complaint, Config, Overrides};
 use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, Policies};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
@@ -198,7 +199,8 @@ impl Cli {
             Command::DemoService(args) => demo::serve_badly(&args),
         };
         done.unwrap_or_else(|e| {
-            eprintln!("paramedic: {e:#}");
+            // Whatever a command choked on may have held one.
+            eprintln!("paramedic: {}", Redactor::default().text(&format!("{e:#}")));
             ExitCode::from(EX_FAILED)
         })
     }

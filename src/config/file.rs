@@ -115,6 +115,12 @@ pub struct MainFile {
     pub redactor: Redactor,
 }
 
+#[derive(Debug, Default, Deserialize)]
+struct RedactSection {
+    #[serde(default)]
+    redact: RedactKeys,
+}
+
 /// The one section that the ledger's commands read.
 #[derive(Debug, Deserialize)]
 pub struct LedgerSection {
@@ -277,6 +283,19 @@ pub fn read(
     }
     check_peers(&file, &told, &mut complain);
     Some(file)
+}
+
+/// The redactor alone, as far as it can be told; whatever else is wrong is told elsewhere.
+pub fn redactor(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Option<Redactor> {
+    let complaints = &mut Vec::new();
+    let mut document = Document::open(path, complaints)?;
+    document.expand(environment, complaints);
+    overrides.apply(&mut document);
+    let secrets = document.secrets();
+    document.keep_only("redact", "");
+    let mut keys = document.read::<RedactSection>(complaints).unwrap_or_default().redact;
+    keys.secrets = secrets;
+    keys.build().or_else(|_| Redactor::new(&keys.secrets, &[])).ok()
 }
 
 /// What could only fail later, at the start or in the middle of an incident, fails here, with its line. Sections that something was

@@ -18,6 +18,9 @@ pub(super) struct Exact {
     /// Of each pattern: the secret's name, and what to take with it.
     patterns: Vec<(String, Around)>,
     secrets: Vec<Secret>,
+    /// Finds the first bytes of each of them.
+    beginnings: Option<AhoCorasick>,
+    longest: usize,
 }
 
 /// An encoded secret is part of an encoded text: all of that goes.
@@ -45,7 +48,7 @@ pub(super) fn is_searchable(value: &str) -> bool {
 
 impl Exact {
     pub fn nothing() -> Self {
-        Self { finder: None, patterns: Vec::new(), secrets: Vec::new() }
+        Self { finder: None, patterns: Vec::new(), secrets: Vec::new(), beginnings: None, longest: 0 }
     }
 
     pub fn build(secrets: &[Secret]) -> Result<Self, RedactError> {
@@ -57,8 +60,10 @@ impl Exact {
                 patterns.push((secret.name.clone(), around));
             }
         }
-        let finder = (!texts.is_empty()).then(|| AhoCorasick::new(&texts)).transpose();
-        Ok(Self { finder: finder.map_err(|e| RedactError::Secrets(e.to_string()))?, patterns, secrets })
+        let beginnings: Vec<&[u8]> = secrets.iter().map(|secret| &secret.value.as_bytes()[..TELLING]).collect();
+        let (finder, beginnings) = (finder(&texts)?, finder(&beginnings)?);
+        let longest = secrets.iter().map(|secret| secret.value.len()).max().unwrap_or(0);
+        Ok(Self { finder, patterns, secrets, beginnings, longest })
     }
 
     pub fn count(&self) -> usize {
@@ -84,12 +89,17 @@ impl Exact {
     /// A text that was cut in the middle of a secret ends with the secret's beginning.
     pub fn cut_off(&self, text: &[u8]) -> Option<Found<'_>> {
         let end = text.len() - text.iter().rev().take_while(|b| !b.is_ascii_graphic()).count();
-        let tail = |secret: &Secret| {
-            let most = secret.value.len().saturating_sub(1).min(end);
-            (TELLING..=most).rev().find(|n| text[..end].ends_with(&secret.value.as_bytes()[..*n]))
-        };
-        self.secrets.iter().find_map(|secret| tail(secret).map(|n| Found::new(end - n, end, secret.name.as_str())))
+        let from = end.saturating_sub(self.longest);
+        let begun = self.beginnings.iter().flat_map(|finder| finder.find_overlapping_iter(&text[from..end]));
+        let cut_off = begun.filter_map(|hit| Some((from + hit.start(), self.secrets.get(hit.pattern().as_usize())?)));
+        let mut cut_off = cut_off.filter(|(start, secret)| secret.value.as_bytes().starts_with(&text[*start..end]));
+        cut_off.next().map(|(start, secret)| Found::new(start, end, secret.name.as_str()))
     }
+}
+
+fn finder(texts: &[impl AsRef<[u8]>]) -> Result<Option<AhoCorasick>, RedactError> {
+    let finder = (!texts.is_empty()).then(|| AhoCorasick::new(texts)).transpose();
+    finder.map_err(|e| RedactError::Secrets(e.to_string()))
 }
 
 fn forms(value: &str) -> Vec<(Vec<u8>, Around)> {

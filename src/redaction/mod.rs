@@ -80,6 +80,8 @@ impl std::fmt::Debug for Redactor {
 
 /// How deep encodings in encodings are followed: base64 inside a URL inside a JSON text.
 const DEPTH: u8 = 3;
+/// A mark may end the value of a name that had none before: what was redacted is looked through until nothing is found.
+const ROUNDS: u8 = 8;
 
 impl Redactor {
     /// Of a pattern with a group, the first group is the secret; else all of it.
@@ -102,15 +104,26 @@ impl Redactor {
     }
 
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.found(text) {
-            found if found.is_empty() => Cow::Borrowed(text),
-            found => Cow::Owned(marked(text, &found)),
+        let mut clean = Cow::Borrowed(text);
+        for _ in 0..ROUNDS {
+            let found = self.found(&clean);
+            if found.is_empty() {
+                break;
+            }
+            clean = Cow::Owned(marked(&clean, &found));
         }
+        clean
     }
 
     /// Every text in it, names included; what a name calls a secret (`"password": …`) as a whole.
     pub fn value(&self, value: &mut Value) {
-        tree::redact(self, value);
+        for _ in 0..ROUNDS {
+            let before = value.clone();
+            tree::redact(self, value);
+            if *value == before {
+                break;
+            }
+        }
     }
 
     /// A record of ours, through its JSON. Unchanged where there was nothing in it.

@@ -1,10 +1,11 @@
 //! What is hidden and what is not, case by case; then over random texts: nothing of a secret is left, and twice is once.
 
 use super::{Redactor, Secret};
+use crate::domain::{Entry, PlannerKind, Proposal};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 const SECRET: &str = "s3cr&t/V4lue+ö\"x";
@@ -70,6 +71,7 @@ fn well_known_secrets_are_known_by_their_looks() {
         ("eyJhbGciOiJub25l.eyJzdWIiOiJib2Ii.c2ln".to_owned(), "[redacted: JSON web token]"),
         (format!("sk-proj-{long}"), "[redacted: model API key]"),
         ("postgres://app:p%40ss@db1:5432/shop".to_owned(), "postgres://app:[redacted: password]@db1:5432/shop"),
+        (format!("PRIVATE+KEY+example.org/log+0a1b2c3d+{long}"), "[redacted: note signing key]"),
         ("amqp://app:pa/ss@mq".to_owned(), "amqp://app:[redacted: password]@mq"),
         (format!("a\n-----BEGIN RSA PRIVATE KEY-----\n{long}\n-----END RSA PRIVATE KEY-----\nb"), "a\n[redacted: private key]\nb"),
         (format!("-----BEGIN OPENSSH PRIVATE KEY-----\\n{long}"), "[redacted: private key]"),
@@ -156,6 +158,14 @@ fn a_configured_secret_is_found_in_every_dress() {
 }
 
 #[test]
+fn a_mark_behind_a_name_is_as_final_as_any() {
+    for text in ["Authorization:a[redacted: private key]", "Authorization:a-----BEGIN PRIVATE KEY-----b", "password=x[redacted: token] y"] {
+        let once = shapes(text);
+        assert_eq!(shapes(&once), once, "{text}");
+    }
+}
+
+#[test]
 fn json_is_redacted_piece_by_piece() {
     let mut value = json!({
         "env": [{ "name": "DB_PASSWORD", "value": "hunter2" }, { "name": "HOME", "value": "/root" }],
@@ -197,6 +207,43 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// Arguments as a model may write them, with names and lists that say of their neighbours that they are secret.
+fn arguments() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        text().prop_map(Value::from),
+        "--(password|token|verbose)".prop_map(Value::from),
+        "x?-----(BEGIN|END) PRIVATE KEY-----".prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let name = prop_oneof!["name|key|value|Name", text()];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..6).prop_map(|fields| Value::from(fields.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+fn proposal() -> impl Strategy<Value = Proposal> {
+    (text(), arguments(), text(), prop::option::of(text())).prop_map(|(tool, arguments, reason, call)| Proposal {
+        tool,
+        arguments,
+        reason,
+        step: None,
+        call,
+    })
+}
+
+/// Through the store, as an entry.
+fn stored(entry: Entry) -> Entry {
+    configured().record(entry).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -206,6 +253,22 @@ proptest! {
         let once = redactor.text(&text).into_owned();
         prop_assert!(!once.contains(SECRET) && !once.contains(&STANDARD.encode(SECRET)), "{once}");
         prop_assert_eq!(redactor.text(&once), &*once, "{:?}", text);
+    }
+
+    /// A call waits in the queue as its thought was stored, and leaves it when a step with an equal proposal is stored. Were one of them
+    /// redacted otherwise, the same call would be made again and again.
+    #[test]
+    fn a_proposal_is_the_same_however_often_it_is_redacted(wish in proposal()) {
+        let thought = stored(Entry::Thought { text: String::new(), calls: vec![wish], tokens: 0 });
+        let Entry::Thought { calls, .. } = &thought else { panic!("{thought:?}") };
+        // The gate's way with it.
+        let mut proposal = calls[0].clone();
+        configured().proposal(&mut proposal);
+        proposal.arguments.sort_all_objects();
+        let step = stored(Entry::Denied { proposal, planner: PlannerKind::Model, opinions: Vec::new() });
+        let Entry::Denied { proposal, .. } = &step else { panic!("{step:?}") };
+        prop_assert_eq!(proposal, &calls[0]);
+        prop_assert_eq!(&stored(thought.clone()), &thought);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Shorter stretches hold nothing that the search would know.
 const SHORTEST: usize = 12;
+/// So many characters are decoded before the rest is; no encoder breaks a line in them.
+const HEAD: usize = 12;
 /// Encoders break lines at 64 or 76 characters.
 const WRAPPED: usize = 60;
 
@@ -55,7 +57,7 @@ pub(super) fn of(bytes: &[u8]) -> Vec<View> {
         }
     }
     for (start, end) in stretches(bytes, |b| b.is_ascii_hexdigit(), usize::MAX) {
-        views.extend(hex::decode(&bytes[start..end]).ok().and_then(|text| readable(text, start, end)));
+        views.extend(hexadecimal(&bytes[start..end], start));
     }
     views
 }
@@ -65,14 +67,40 @@ fn is_base64(byte: u8) -> bool {
 }
 
 fn base64(run: &[u8], start: usize) -> Option<View> {
+    let engine = if run.iter().any(|b| matches!(b, b'-' | b'_')) { &URL } else { &STANDARD };
+    // Words and paths, the most of it, are noise from their first bytes on.
+    let mut head = [0; HEAD / 4 * 3];
+    let decoded = engine.decode_slice(run.get(..HEAD)?, &mut head).ok()?;
+    if !begins_as_text(head.get(..decoded)?) {
+        return None;
+    }
     let core: Vec<u8> = run.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-    let decoded = if core.iter().any(|b| matches!(b, b'-' | b'_')) { URL.decode(&core) } else { STANDARD.decode(&core) };
-    readable(decoded.ok()?, start, start + run.len())
+    readable(engine.decode(&core).ok()?, start, start + run.len())
+}
+
+/// Hexadecimal, as far as it is in pairs.
+fn hexadecimal(run: &[u8], start: usize) -> Option<View> {
+    let mut head = [0; HEAD / 2];
+    hex::decode_to_slice(run.get(..HEAD)?, &mut head).ok()?;
+    if !begins_as_text(&head) {
+        return None;
+    }
+    hex::decode(run).ok().and_then(|text| readable(text, start, start + run.len()))
+}
+
+/// Could these be a text's first bytes?
+fn begins_as_text(head: &[u8]) -> bool {
+    let cut = |e: std::str::Utf8Error| e.error_len().is_none();
+    !head.iter().any(|b| is_odd(*b)) && std::str::from_utf8(head).map_or_else(cut, |_| true)
+}
+
+fn is_odd(byte: u8) -> bool {
+    byte.is_ascii_control() && !byte.is_ascii_whitespace()
 }
 
 /// Anything but text is a digest, a path, a word.
 fn readable(bytes: Vec<u8>, start: usize, end: usize) -> Option<View> {
-    let odd = bytes.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace());
+    let odd = bytes.iter().any(|b| is_odd(*b));
     (!odd && std::str::from_utf8(&bytes).is_ok()).then_some(View { bytes, source: Source::Whole(start, end) })
 }
 

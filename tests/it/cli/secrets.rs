@@ -1,6 +1,8 @@
 //! Canaries: secrets of every kind are planted wherever text comes in, plain and encoded, and a whole incident runs over them. None may
 //! be seen anywhere: not in the store's bytes, what is shown, what is told, what a model is asked, or a log that leaves nothing out.
 
+mod doors;
+
 use super::{Serving, configured, run};
 use axum::{Json, Router, routing::any};
 use base64::Engine as _;
@@ -18,16 +20,19 @@ use std::time::Duration;
 /// Of the configuration: known by value, wherever they are.
 const HOOK: &str = "canary/hook+7F3a&x=1";
 const MODEL: &str = "canary.model.kQ9-2";
-const CONFIGURED: [(&str, &str); 6] = [
+const APPROVER: &str = "canary.Approver+88Zq/tok";
+const CONFIGURED: [(&str, &str); 8] = [
     ("webhook token", HOOK),
     ("model key", MODEL),
     ("slack bot token", SlackStandin::BOT_TOKEN),
     ("slack signing secret", SlackStandin::SIGNING_SECRET),
     ("pagerduty routing key", PagerDutyStandin::ROUTING_KEY),
     ("prometheus password", "canary~prom 5"),
+    ("approver's token", APPROVER),
+    ("service's environment", "canary Given=42 to a child"),
 ];
 /// Of others: known by a name beside them or by their looks. One for each place where text comes in.
-const FOREIGN: [(&str, &str); 12] = [
+const FOREIGN: [(&str, &str); 16] = [
     ("log line", "canaryLog8841xyz"),
     ("process environment", "canaryEnv5512xyz"),
     ("metric label", "canaryMetric77xyz"),
@@ -40,6 +45,10 @@ const FOREIGN: [(&str, &str); 12] = [
     ("pagerduty's error", "canaryPager401xyz"),
     ("mail server's error", "canaryMail7703xyz"),
     ("unreadable delivery", "canaryBroken66xyz"),
+    ("decision", "canaryDecided31xyz"),
+    ("order's reason", "canaryOrder6613xyz"),
+    ("slash command", "canarySlash2290xyz"),
+    ("halt file", "canaryHalted90xyz"),
 ];
 /// No secret, and planted in the same places: where it is not seen, nothing was looked at.
 const OPEN: &str = "plainly-visible";
@@ -107,9 +116,9 @@ impl Surfaces {
         self.add(&format!("paramedic {}", args.join(" ")), format!("{}\n{}", ran.out, ran.err));
     }
 
-    fn leaks(&self) -> Vec<String> {
+    fn leaks(&self, made: &str) -> Vec<String> {
         let mut leaks = Vec::new();
-        for (name, secret) in CONFIGURED.iter().chain(&FOREIGN) {
+        for (name, secret) in CONFIGURED.iter().chain(&FOREIGN).chain(&[("ledger's key", made)]) {
             for (dress, text) in dresses(secret) {
                 for (surface, bytes) in &self.0 {
                     if let Some(at) = memchr::memmem::find(bytes, text.as_bytes()) {
@@ -172,6 +181,8 @@ async fn no_canary_is_seen_anywhere() {
     mail.refuse_next("451 password=canaryMail7703xyz for plainly-visible is wrong");
     let main = json!({
         "server": { "webhook_token": "${HOOK}" },
+        "approvers": [{ "name": "ana", "slack": "U0ANA", "token": "${APPROVER}" }],
+        "ledger": { "dir": "data/tiles" },
         "planner": { "first": "model" },
         "llm": { "base_url": model.url(), "model": "scripted", "api_key_file": "model_key" },
         "slack": {
@@ -185,7 +196,10 @@ async fn no_canary_is_seen_anywhere() {
     let logs = tempfile::tempdir().unwrap();
     let inventory = json!({
         "hosts": [{ "name": "app-server-01", "reach": { "local": {} }, "log_roots": [logs.path()] }],
-        "services": [{ "name": "cart", "reach": { "process": { "command": ["/bin/sh", "-c", "cat said; exec sleep 1000"] } } }],
+        "services": [{ "name": "cart", "reach": { "process": {
+            "command": ["/bin/sh", "-c", "cat said; echo ERROR given $LICENCE_TOKEN; exec sleep 1000"],
+            "environment": { "LICENCE_TOKEN": "canary Given=42 to a child" },
+        } } }],
     });
     // JSON is YAML; the run folder follows as a line of its own.
     let keys = main.as_object().unwrap().iter().map(|(key, value)| format!("{key}: {value}\n")).collect::<String>();
@@ -198,15 +212,16 @@ async fn no_canary_is_seen_anywhere() {
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(30 * 86_400);
     std::fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
 
-    let mut server = Serving::start_with(folder.path(), &["--listen", "127.0.0.1:0"], &[("RUST_LOG", "trace"), ("HOOK", HOOK)]).await;
+    let mut server =
+        Serving::start_with(folder.path(), &["--listen", "127.0.0.1:0"], &[("RUST_LOG", "trace"), ("HOOK", HOOK), ("APPROVER", APPROVER)])
+            .await;
     let address = server.url.trim_start_matches("http://").parse().unwrap();
     let sender = AlertmanagerStandin::new(address, HOOK);
     let slow = alert("HighRequestLatency", "cart");
     sender.post(&slow.body()).await.unwrap();
     server.until_incident("INC-1", "asks", |incident| incident["state"] == "awaiting_approval").await;
     let mut seen = Surfaces::default();
-    seen.ran(folder.path(), &["approve"]);
-    seen.ran(folder.path(), &["approve", "APR-1"]);
+    doors::Doors { folder: folder.path(), server: &server, seen: &mut seen }.approvals().await;
     server.until_incident("INC-1", "is verified but for the alert", |incident| incident["state"] == "verifying").await;
     sender.post(&slow.resolved(SystemClock.now()).body()).await.unwrap();
     server.until_incident("INC-1", "is resolved", |incident| incident["state"] == "resolved").await;
@@ -257,12 +272,15 @@ async fn no_canary_is_seen_anywhere() {
     ] {
         seen.ran(folder.path(), args);
     }
+    let mut doors = doors::Doors { folder: folder.path(), server: &server, seen: &mut seen };
+    doors.ledger().await;
+    doors.orders(&slack).await;
     look_at_files(&mut seen, "store while it runs", &folder.path().join("data"));
     server.signal(Signal::TERM);
     server.ended().await;
     look_at_files(&mut seen, "store after its end", &folder.path().join("data"));
     seen.add("log", server.log());
-    let checked = super::run_with(folder.path(), &["check"], &[("HOOK", HOOK)]);
+    let checked = super::run_with(folder.path(), &["check"], &[("HOOK", HOOK), ("APPROVER", APPROVER)]);
     seen.add("check", format!("{}{}", checked.out, checked.err));
     seen.add("slack", format!("{:?}{:?}", slack.messages(), slack.answers()));
     seen.add("pagerduty", format!("{:?}", pagerduty.events()));
@@ -290,13 +308,22 @@ async fn no_canary_is_seen_anywhere() {
     assert!(seen.sees("/api/incidents/INC-3", "plainly-visible-password=[redacted: password]"), "no file was removed");
     assert!(seen.sees("/api/incidents/INC-1", "[redacted: slack.bot_token]"), "the mark says what stood there");
     assert!(checked.code == Some(0) && model.refused().is_empty(), "{checked:?} {:?}", model.refused());
-    let leaks = seen.leaks();
+    doors::were_looked_at(&seen);
+    let leaks = seen.leaks(&own_key(folder.path()));
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
 }
 
-/// The database with its journal; children's own logs are theirs.
+/// The ledger's private key, as the server made it for itself.
+fn own_key(folder: &Path) -> String {
+    let line = std::fs::read_to_string(folder.join("data/ledger.key")).unwrap();
+    line.trim().splitn(5, '+').nth(4).unwrap().to_owned()
+}
+
+/// The database with its journal; children's own logs are theirs, and the ledger's key has to be somewhere.
 fn look_at_files(seen: &mut Surfaces, name: &str, folder: &Path) {
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+    for entry in
+        std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file() && entry.file_name() != "ledger.key")
+    {
         seen.add(name, std::fs::read(entry.path()).unwrap());
     }
 }
