@@ -3,8 +3,8 @@
 use super::error::EngineError;
 use super::{Engine, facts};
 use crate::domain::{
-    Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer, ServiceName,
-    Verdict,
+    Action, Agent, Approval, Effect, Entry, InFlight, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer,
+    ServiceName, Verdict,
 };
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Limits, Ruling, Situation};
@@ -141,7 +141,7 @@ impl Engine {
             }
             other => other?,
         }
-        let ran = self.run_bounded(tool, permit).await;
+        let ran = self.run_bounded(tool, permit.started_as(incident.seq)).await;
         self.finish(claim, incident, &action, ran).await
     }
 
@@ -189,10 +189,11 @@ impl Engine {
     }
 
     /// The same, for an action that a crash interrupted: reading again does no harm.
-    pub(super) async fn run_again(&self, incident: &Incident, action: Action) -> Ran {
+    pub(super) async fn run_again(&self, incident: &Incident, running: &InFlight) -> Ran {
+        let action = running.action.clone();
         let Some(tool) = tools::find(&action.tool) else { return Outcome::failed("the tool is not there any more").into() };
         match self.judge(incident, action, None).await {
-            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit).await,
+            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit.started_as(running.seq)).await,
             Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow it any more").into(),
         }
     }

@@ -19,7 +19,7 @@ mod send_notification;
 use crate::clients::alertmanager::Alertmanager;
 use crate::clients::fleet::Fleet;
 use crate::clients::prometheus::Prometheus;
-use crate::domain::{Action, Channel, Clock, Effect, IncidentId, Inventory, Notice, Outcome, Proposal, Target, Tier, Time};
+use crate::domain::{Action, Channel, Clock, Effect, Inventory, Notice, Outcome, Proposal, Target, Tier, Time};
 use crate::planner::{ToolShape, ToolShapes};
 use crate::safety::AuthorizedAction;
 use async_trait::async_trait;
@@ -40,14 +40,14 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// The same, asking on behalf of an incident's action: for a probe, which has no permit of its own.
-    pub fn on_behalf(&self, incident: IncidentId, tool: &str) -> Self {
-        Self { fleet: Arc::new(self.fleet.on_behalf(&format!("{incident} {tool}"))), ..self.clone() }
+    /// The same, asking on behalf of an action of this name: for a probe, which has no permit of its own.
+    pub fn on_behalf(&self, name: &str) -> Self {
+        Self { fleet: Arc::new(self.fleet.on_behalf(name)), ..self.clone() }
     }
 
-    /// The fleet, asking on behalf of the permit: a host's own log names the incident and the action.
+    /// The fleet, asking on behalf of the permit: a host's own log names the incident and the action's entry.
     fn fleet_for(&self, permit: &AuthorizedAction) -> Fleet {
-        self.fleet.on_behalf(&format!("{} {}", permit.incident(), permit.action().tool))
+        self.fleet.on_behalf(&permit.name())
     }
 }
 

@@ -4,6 +4,7 @@ mod checking;
 mod classifying;
 mod deciding;
 mod explaining;
+mod granting;
 mod ledger;
 mod ordering;
 mod replaying;

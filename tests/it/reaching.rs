@@ -6,7 +6,7 @@ mod docker;
 mod grants;
 mod hand;
 mod process;
-mod sshd;
+pub mod sshd;
 
 use paramedic::clients::fleet::{Fleet, Limits};
 use paramedic::domain::{HostName, Inventory, InventoryFile, Service, ServiceName};

@@ -3,7 +3,7 @@
 //! configuration.
 
 use super::error::excerpt;
-use super::grant::{Authority, GrantError, Record, Unpacked, Wanted};
+use super::grant::{Authority, GrantError, Unpacked, Wanted};
 use super::hand::{Answer, HandReply, HandRequest, MAX_REPLY, Op, VERSION};
 use super::{Limits, ReachError};
 use crate::domain::{Clock as _, Host, HostReach, SshCa, SystemClock};
@@ -139,9 +139,7 @@ impl Ssh {
 
 /// Written down before it is given.
 fn grant(ca: &SshCa, wanted: &Wanted, log: &Path, dir: &Path) -> Result<Unpacked, GrantError> {
-    let grant = Authority::open(ca)?.grant(wanted)?;
-    Record::write(&grant, wanted, log)?;
-    grant.unpack(dir)
+    Authority::open(ca)?.grant(wanted, log)?.unpack(dir)
 }
 
 fn unreachable(way: &Way<'_>, why: String) -> ReachError {

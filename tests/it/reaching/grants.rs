@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 fn request(op: Op) -> Vec<u8> {
-    serde_json::to_vec(&HandRequest { version: 1, request: "INC-7 clean_disk_space".into(), op }).unwrap()
+    serde_json::to_vec(&HandRequest { version: 1, request: "INC-7/5 clean_disk_space".into(), op }).unwrap()
 }
 
 fn clean(sshd: &Sshd) -> Vec<u8> {
@@ -33,9 +33,10 @@ impl Sshd {
     /// A certificate as Paramedic makes it, kept by somebody who should not have it; the path of its key.
     fn stolen(&self, host: &str, request: &[u8], now: Time) -> PathBuf {
         let settings: SshCa = serde_json::from_value(self.ca()).unwrap();
-        let about = "INC-7 clean_disk_space (clean)".to_owned();
+        let asked: HandRequest = serde_json::from_slice(request).unwrap();
+        let about = format!("{} ({})", asked.request, asked.op.summary());
         let wanted = Wanted { host: host.into(), about, request: request.to_vec(), now };
-        self.keep(&Authority::open(&settings).unwrap().grant(&wanted).unwrap())
+        self.keep(&Authority::open(&settings).unwrap().grant(&wanted, &self.grants()).unwrap())
     }
 
     fn keep(&self, grant: &Grant) -> PathBuf {
@@ -79,11 +80,11 @@ fn denied(output: &Output) {
 async fn a_request_runs_under_a_certificate_that_names_it_and_is_gone_afterwards() {
     let sshd = Sshd::with_grants(ALLOWED);
     let known = sshd.known(Default::default());
-    let fleet = known.fleet.on_behalf("INC-7 check_system_resources");
+    let fleet = known.fleet.on_behalf("INC-7/3 check_system_resources");
     let seen = fleet.resources(&host("web-1"), &ResourceCheck::ALL).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
     assert!(seen.cpu.unwrap().cores >= 1);
     old_file(&sshd.path("logs/old.log"));
-    let fleet = known.fleet.on_behalf("INC-7 clean_disk_space");
+    let fleet = known.fleet.on_behalf("INC-7/5 clean_disk_space");
     let cleaned = fleet.clean(&host("web-1"), &[sshd.path("logs")], 7, chrono::Utc::now()).await.unwrap();
     assert!(cleaned.removed.len() == 1 && !sshd.path("logs/old.log").exists());
     // The host's own list still counts.
@@ -92,20 +93,17 @@ async fn a_request_runs_under_a_certificate_that_names_it_and_is_gone_afterwards
 
     let issued = sshd.issued();
     let ids: Vec<&str> = issued.iter().map(|record| record.key_id.as_str()).collect();
-    let cleaning = format!("INC-7 clean_disk_space (clean {})", sshd.path("logs").display());
-    assert_eq!(ids, ["INC-7 check_system_resources (resources)", &cleaning, "unnamed (logs api-gateway.service)"]);
+    let cleaning = format!("INC-7/5 clean_disk_space (clean {})", sshd.path("logs").display());
+    assert_eq!(ids, ["INC-7/3 check_system_resources (resources)", &cleaning, "unnamed (logs api-gateway.service)"]);
     let log = sshd.log();
     assert!(
-        log.contains("ID \"INC-7 check_system_resources (resources)\"") && log.contains(&format!("serial {}", issued[0].serial)),
+        log.contains("ID \"INC-7/3 check_system_resources (resources)\"") && log.contains(&format!("serial {}", issued[0].serial)),
         "{log}"
     );
     let left = fs::read_dir(sshd.path("ssh")).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with("grant-")).count();
     assert_eq!((left, sshd.open_connections()), (0, 0), "nothing of a grant is left");
 
-    // OpenSSH's own reading.
-    fs::write(sshd.path("one-cert.pub"), &issued[0].certificate).unwrap();
-    let shown = Command::new("ssh-keygen").arg("-L").arg("-f").arg(sshd.path("one-cert.pub")).output().unwrap();
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let shown = sshd.shown(&issued[0]);
     let lines: Vec<&str> = shown.lines().map(str::trim).collect();
     let behind = |title: &str| lines[lines.iter().position(|line| line.starts_with(title)).unwrap() + 1..].to_vec();
     assert!(lines.contains(&"Type: ssh-ed25519-cert-v01@openssh.com user certificate") && lines.contains(&"Extensions: (none)"), "{shown}");
@@ -158,9 +156,10 @@ async fn a_certificate_opens_one_host_from_one_place_for_minutes() {
     denied(&sshd.ssh(&sshd.stolen("web-1", &wanted, now + chrono::Duration::minutes(6)), &[], "", &wanted));
     let mut strange: SshCa = serde_json::from_value(sshd.ca()).unwrap();
     strange.key_file = Some(sshd.path("user"));
-    let by_another =
-        Authority::open(&strange).unwrap().grant(&Wanted { host: "web-1".into(), about: String::new(), request: wanted.clone(), now });
-    denied(&sshd.ssh(&sshd.keep(&by_another.unwrap()), &[], "", &wanted));
+    let of_another =
+        Wanted { host: "web-1".into(), about: "INC-7/3 check_system_resources (resources)".into(), request: wanted.clone(), now };
+    let by_another = Authority::open(&strange).unwrap().grant(&of_another, &sshd.grants()).unwrap();
+    denied(&sshd.ssh(&sshd.keep(&by_another), &[], "", &wanted));
     denied(&sshd.ssh(&sshd.path("user"), &[], "", &wanted));
     let log = sshd.log();
     for reason in ["expired", "not yet valid", "authorized principal", "not from a permitted source address (127.0.0.2)"] {
@@ -202,7 +201,7 @@ async fn the_authoritys_key_may_stay_in_an_agent() {
     ca["agent_socket"] = json!(socket);
     ca["public_key_file"] = json!(sshd.path("ca.pub"));
     let known = sshd.known_by(ca);
-    let fleet = known.fleet.on_behalf("INC-8 check_system_resources");
+    let fleet = known.fleet.on_behalf("INC-8/3 check_system_resources");
     fleet.resources(&host("web-1"), &ResourceCheck::ALL).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));
     assert_eq!(sshd.issued().len(), 1);
 
@@ -274,19 +273,25 @@ fn an_authority_that_is_not_fit_to_sign_stops_the_start() {
     }
 }
 
+/// Certificates come from an authority that a test configures, and each test that does has an `Sshd` that reads what was issued.
 #[test]
-fn ssh_is_spoken_in_the_place_that_audits_and_nowhere_else() {
+fn no_test_issues_a_certificate_that_is_not_read() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let mut folders = vec![root];
-    let mut starts = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if fs::read_to_string(&path).is_ok_and(|text| text.contains(concat!("/usr/sbin/", "sshd"))) {
-                starts.push(path.file_name().unwrap().to_owned());
+    let naming = |word: &str| {
+        let (mut folders, mut found) = (vec![root.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if fs::read_to_string(&path).is_ok_and(|text| text.contains(word)) {
+                    found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+                }
             }
         }
-    }
-    assert_eq!(starts, ["sshd.rs"], "every certificate of the suite is read by the Sshd that it was issued for");
+        found.sort();
+        found
+    };
+    assert_eq!(naming(concat!("/usr/sbin/", "sshd")), ["sshd.rs"], "SSH is spoken in one place");
+    assert_eq!(naming(concat!("ssh", "_ca")), ["grants.rs", "sshd.rs"], "an authority is configured there, and here where none is used");
+    assert_eq!(naming(concat!("Authority::", "open")), ["grants.rs"]);
 }

@@ -2,6 +2,7 @@
 //! certificate that was issued in it.
 
 use super::{Known, need};
+use chrono::DateTime;
 use paramedic::clients::fleet::Limits;
 use paramedic::clients::fleet::grant::Record;
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ pub const PARAMEDIC: &str = env!("CARGO_BIN_EXE_paramedic");
 pub const ALLOWED: &str = "units:\n  api-gateway.service: [status]\nlog_roots: [DIR/logs]\nresources: true\n";
 
 /// Certificates last this long, and a minute backwards.
-const LASTS: u64 = 6 * 60;
+const LASTS: u64 = 5 * 60;
+const BEFORE: u64 = 60;
 
 /// Whom sshd lets in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,47 +130,94 @@ impl Sshd {
     }
 
     fn known_of(&self, port: u16, known_hosts: &Path, unit: &str, limits: Limits, ca: Value) -> Known {
+        Known::new(self.inventory(port, known_hosts, unit, ca), self.dir.path(), limits)
+    }
+
+    /// One host, one service on it.
+    pub fn inventory(&self, port: u16, known_hosts: &Path, unit: &str, ca: Value) -> Value {
         let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
         let mut reach = json!({"ssh": { "address": "127.0.0.1", "port": port, "user": user.trim(), "known_hosts_file": known_hosts }});
         if self.door == Door::Key {
             reach["ssh"]["key_file"] = json!(self.path("user"));
         }
         let ca = if self.door == Door::Grants { ca } else { Value::Null };
-        let inventory = json!({
+        json!({
             "ssh_ca": ca,
             "hosts": [{"name": "web-1", "reach": reach, "log_roots": [self.path("logs"), self.path("other-logs")]}],
             "services": [{"name": "api", "hosts": ["web-1"], "reach": {"systemd": {"unit": unit}}}]
-        });
-        Known::new(inventory, self.dir.path(), limits)
+        })
     }
 
-    /// What stands in `grants.log`.
+    /// Where every certificate is written down.
+    pub fn grants(&self) -> PathBuf {
+        self.path("run/grants.log")
+    }
+
     pub fn issued(&self) -> Vec<Record> {
-        let log = fs::read_to_string(self.path("run/grants.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.grants()).unwrap_or_default();
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// One principal, minutes, one command for one request, a source, nothing more; signed by the authority of this place.
+    /// One principal, minutes, one command for one request, a source, nothing more; signed by an authority of this place. Read twice: here
+    /// and by OpenSSH.
     fn audit(&self, record: &Record) {
         let certificate = Certificate::from_openssh(&record.certificate).unwrap();
-        let ca = PublicKey::read_openssh_file(&self.path("ca.pub")).unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let at = now.clamp(certificate.valid_after(), certificate.valid_before() - 1);
-        certificate.validate_at(at, [&ca.fingerprint(HashAlg::Sha256)]).unwrap();
+        let authorities = ["ca.pub", "user.pub"].map(|name| PublicKey::read_openssh_file(&self.path(name)).unwrap());
+        let fingerprints = authorities.map(|key| key.fingerprint(HashAlg::Sha256));
+        let at = u64::try_from(DateTime::parse_from_rfc3339(&record.at).unwrap().timestamp()).unwrap();
+        certificate.validate_at(at, &fingerprints).unwrap();
         assert_eq!(certificate.cert_type(), CertType::User);
-        assert_eq!(certificate.valid_principals(), ["paramedic-web-1"]);
+        assert_eq!(certificate.valid_principals(), [format!("paramedic-{}", record.host)]);
         assert!(certificate.extensions().is_empty(), "{:?}", certificate.extensions());
-        let lasts = certificate.valid_before() - certificate.valid_after();
-        assert!(lasts <= LASTS && certificate.valid_before() <= now + LASTS, "it lasts {lasts} s");
+        assert_eq!(
+            (certificate.valid_after(), certificate.valid_before()),
+            (at - BEFORE, at + LASTS),
+            "minutes, from when it was asked for"
+        );
         let options: Vec<(&str, &str)> = certificate.critical_options().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let [("force-command", command), ("source-address", source)] = options[..] else { panic!("{options:?}") };
         let terms = format!("{}:{}:{}", record.request, certificate.serial(), certificate.valid_before());
         assert_eq!(command, format!("{} --only {terms}", self.ca()["hand"].as_str().unwrap()));
         assert_eq!(source, "127.0.0.1/32,10.0.0.0/8");
-        let key_id = regex::Regex::new(r"^(INC-\d+ [a-z_]+|unnamed) \((status|logs|restart|start|resources|clean)( .+)?\)$").unwrap();
+        // What changes something has an entry of its own; a reading may be part of another's.
+        let key_id = regex::Regex::new(
+            r"^(INC-\d+/\d+ [a-z_]+ \((restart|start|clean) .+\)|(INC-\d+(/\d+)? [a-z_]+|unnamed) \((status|logs|resources)( .+)?\))$",
+        )
+        .unwrap();
         assert!(key_id.is_match(certificate.key_id()), "{}", certificate.key_id());
         assert_eq!((record.key_id.as_str(), record.serial), (certificate.key_id(), certificate.serial()));
-        assert!(record.request.len() == 64 && record.host == "web-1");
+        assert_eq!(record.request.len(), 64);
+        self.is_read_by_openssh(record, command, source);
+    }
+
+    /// `ssh-keygen -L`, line by line: nothing may stand there that is not known of.
+    fn is_read_by_openssh(&self, record: &Record, command: &str, source: &str) {
+        let shown = self.shown(record);
+        let lines: Vec<&str> = shown.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
+        let [kind, key, signer, key_id, serial, valid, rest @ ..] = &lines[..] else { panic!("{shown}") };
+        assert_eq!(*kind, "Type: ssh-ed25519-cert-v01@openssh.com user certificate");
+        assert!(key.starts_with("Public key: ED25519-CERT SHA256:") && signer.starts_with("Signing CA: ED25519 SHA256:"), "{shown}");
+        assert_eq!((*key_id, *serial), (&*format!("Key ID: \"{}\"", record.key_id), &*format!("Serial: {}", record.serial)));
+        assert!(valid.starts_with("Valid: from ") && !valid.contains("forever"), "{shown}");
+        let principal = format!("paramedic-{}", record.host);
+        let (command, source) = (format!("force-command {command}"), format!("source-address {source}"));
+        assert_eq!(rest, ["Principals:", &principal, "Critical Options:", &command, &source, "Extensions: (none)"], "{shown}");
+    }
+
+    pub fn shown(&self, record: &Record) -> String {
+        let path = self.path("shown-cert.pub");
+        fs::write(&path, &record.certificate).unwrap();
+        let shown = Command::new("ssh-keygen").arg("-L").arg("-f").arg(path).env("TZ", "UTC").output().unwrap();
+        assert!(shown.status.success(), "{shown:?}");
+        String::from_utf8(shown.stdout).unwrap()
+    }
+
+    /// The certificates that somebody else, such as a server, wrote down for this host.
+    pub fn audit_all(&self, log: &Path) -> Vec<Record> {
+        let text = fs::read_to_string(log).unwrap();
+        let issued: Vec<Record> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        issued.iter().for_each(|record| self.audit(record));
+        issued
     }
 
     /// Connections that are still open would have their folder here.

@@ -2,7 +2,7 @@
 //! anew for each grant, so that a key that was replaced is used and one that was taken away is not.
 
 use super::agent::Agent;
-use super::{Grant, Wanted};
+use super::{Grant, Record, Wanted};
 use crate::domain::{SshCa, Time};
 use ssh_key::{Algorithm, PrivateKey, PublicKey};
 use std::net::IpAddr;
@@ -59,11 +59,14 @@ impl<'a> Authority<'a> {
         Ok(Self { settings, signer })
     }
 
-    pub fn grant(&self, wanted: &Wanted) -> Result<Grant, GrantError> {
-        match &self.signer {
+    /// Made, read back, and written down in `log`: there is no other way to a grant.
+    pub fn grant(&self, wanted: &Wanted, log: &Path) -> Result<Grant, GrantError> {
+        let grant = match &self.signer {
             Signer::File(key) => Grant::make(key.as_ref(), self.settings, wanted),
             Signer::Agent(agent) => Grant::make(agent.as_ref(), self.settings, wanted).map_err(|e| agent.explain(e)),
-        }
+        }?;
+        Record::write(&grant, wanted, log)?;
+        Ok(grant)
     }
 }
 

@@ -28,7 +28,7 @@ const LONGEST_KEY_ID: usize = 200;
 pub struct Wanted {
     /// The host's name in the inventory.
     pub host: String,
-    /// Incident and action: `INC-7 restart_service (restart api-gateway.service)`.
+    /// Incident, the entry that says that the action began, what is asked: `INC-7/5 restart_service (restart api-gateway.service)`.
     pub about: String,
     /// The request, as the hand will read it.
     pub request: Vec<u8>,

@@ -25,7 +25,7 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn write(grant: &Grant, wanted: &Wanted, log: &Path) -> Result<(), GrantError> {
+    pub(super) fn write(grant: &Grant, wanted: &Wanted, log: &Path) -> Result<(), GrantError> {
         let io = |e: std::io::Error| GrantError::Write(log.to_owned(), e);
         let record = Self {
             at: wanted.now.to_rfc3339(),
