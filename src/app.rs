@@ -44,7 +44,7 @@ pub struct App {
 
 impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
-        let store = Store::open_server(&config.store_url, freeze).await?;
+        let store = Store::open_server(&config.store_url, freeze).await?.redacting(config.redactor.clone());
         let metrics = metrics_handle()?;
         begin_counters();
         let slack = config.slack.clone().map(Arc::new);
@@ -133,7 +133,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         rules: config.rules,
         targets: config.targets,
         runbooks: config.runbooks,
-        model: config.llm.as_ref().map(ModelPlanner::new).transpose()?,
+        model: config.llm.as_ref().map(ModelPlanner::new).transpose()?.map(|model| model.redacting(config.redactor.clone())),
         policy_version,
         checker,
         approvers: config.approvers,
@@ -170,11 +170,13 @@ pub fn own_ground(store: &Path, config: &Config) -> OwnGround {
     let ledger = store.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let binary = std::env::current_exe().ok();
     let keys = config.inventory.hosts().filter_map(|host| match &host.reach {
-        HostReach::Ssh { key_file, .. } => Some(key_file.clone()),
+        HostReach::Ssh { key_file, .. } => key_file.clone(),
         HostReach::Local {} => None,
     });
+    let authority = config.inventory.ssh_ca().and_then(|ca| ca.key_file.clone().or_else(|| ca.agent_socket.clone()));
     let all = [Some(ledger), Some(config.folder.clone()), Some(config.run_dir.clone()), Some(config.halt_file.clone()), binary];
-    let all = all.into_iter().flatten().chain(config.ledger.own_paths(store)).chain(config.secret_files.clone()).chain(keys);
+    let all =
+        all.into_iter().flatten().chain(config.ledger.own_paths(store)).chain(config.secret_files.clone()).chain(keys).chain(authority);
     OwnGround { paths: all.map(|path| std::path::absolute(&path).unwrap_or(path)).collect() }
 }
 

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod notify;
 pub mod planner;
 pub mod publish;
+pub mod redaction;
 pub mod safety;
 pub mod standins;
 pub mod store;

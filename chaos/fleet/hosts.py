@@ -1,4 +1,4 @@
-"""The fleet's hosts: a real systemd each, reached like any server, over SSH with a forced command. What the story changes on a
+"""The fleet's hosts: a real systemd each, reached like any server, over SSH with a certificate for each request. What the story changes on a
 host it changes as its operator would (systemctl, files), never by way of Paramedic."""
 
 import calendar
@@ -34,7 +34,9 @@ class Host:
         self.put(DEPLOY / "hand/sshd_paramedic.conf", "/etc/ssh/sshd_config.d/paramedic.conf")
         self.put(DEPLOY / "hand/50-paramedic.rules", "/etc/polkit-1/rules.d/50-paramedic.rules")
         self.put(keys.host_key(self.name), "/etc/ssh/ssh_host_ed25519_key", mode=0o600)
-        self.put(keys.authorized, "/etc/paramedic/authorized_keys")
+        self.put(DEPLOY / "hand/tmpfiles.conf", "/etc/tmpfiles.d/paramedic-hand.conf")
+        self.put(keys.authority.with_suffix(".pub"), "/etc/paramedic/ssh_ca.pub")
+        self.put(keys.principals(self.name), "/etc/paramedic/principals")
         if binary:
             self.put(binary, "/usr/local/bin/paramedic", mode=0o755)
 
@@ -97,15 +99,18 @@ def parse_timestamp(text):
 
 
 class Keys:
-    """SSH identities of one run: Paramedic's own key, one host key a host, and the known_hosts that ties them together."""
+    """SSH identities of one run: Paramedic's authority, one host key a host, and the known_hosts that ties them together."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.identity, self.known_hosts, self.authorized = folder / "id_ed25519", folder / "known_hosts", folder / "authorized_keys"
-        generate(self.identity, "paramedic@chaos")
-        public = self.identity.with_suffix(".pub").read_text().strip()
-        self.authorized.write_text(f'restrict,command="/usr/local/bin/paramedic hand" {public}\n')
-        self.authorized.chmod(0o644)
+        self.authority, self.known_hosts = folder / "ssh_ca", folder / "known_hosts"
+        generate(self.authority, "paramedic@chaos")
+
+    def principals(self, name):
+        """Whom the host lets in: certificates that name it."""
+        path = self.folder / f"principals_{name}"
+        path.write_text(f"paramedic-{name}\n")
+        return path
 
     def know(self, name, address):
         path = self.host_key(name)

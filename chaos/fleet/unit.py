@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from children import fetch
+from engine import SUBNET
 from hosts import DEPLOY
 from transcript import acts, show
 from watch import CONFIG
@@ -22,10 +23,11 @@ mode: auto
 """
 
 SERVICES = """
+ssh_ca: {{key_file: /etc/paramedic/ssh_ca, source_address: ['{subnet}']}}
 hosts:
   - name: {host}
     reach:
-      ssh: {{address: {address}, user: paramedic, key_file: /etc/paramedic/id_ed25519, known_hosts_file: /etc/paramedic/known_hosts}}
+      ssh: {{address: {address}, user: paramedic, known_hosts_file: /etc/paramedic/known_hosts}}
 services:
   - {{name: api-gateway, hosts: [{host}], reach: {{systemd: {{unit: api-gateway.service}}}}}}
 """
@@ -47,7 +49,7 @@ class Unit:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / "paramedic.yaml").write_text(MAIN)
-            (place / "services.yaml").write_text(SERVICES.format(host=target.name, address=target.inner_address()))
+            (place / "services.yaml").write_text(SERVICES.format(host=target.name, address=target.inner_address(), subnet=SUBNET))
             (place / "paramedic.env").write_text(f"PARAMEDIC_WEBHOOK_TOKEN={self.token}\n")
             kind, key = keys.host_key(target.name).with_suffix(".pub").read_text().split()[:2]
             (place / "known_hosts").write_text(f"{target.inner_address()} {kind} {key}\n")
@@ -55,10 +57,11 @@ class Unit:
             shutil.copytree(CONFIG / "runbooks", place / "runbooks")
             shutil.copytree(CONFIG / "policies", place / "policies")
             self.host.put(place, "/etc/paramedic")
-        self.host.put(keys.identity, "/etc/paramedic/id_ed25519", mode=0o640)
+        self.host.put(keys.authority, "/etc/paramedic/ssh_ca", mode=0o600)
         self.host.put(DEPLOY / "paramedic.service", f"/etc/systemd/system/{UNIT}")
-        self.host.run("chgrp", "paramedic", "/etc/paramedic/id_ed25519", "/etc/paramedic/paramedic.env")
-        self.host.run("chmod", "640", "/etc/paramedic/id_ed25519", "/etc/paramedic/paramedic.env")
+        self.host.run("chown", "paramedic", "/etc/paramedic/ssh_ca")
+        self.host.run("chgrp", "paramedic", "/etc/paramedic/paramedic.env")
+        self.host.run("chmod", "640", "/etc/paramedic/paramedic.env")
         self.host.run("systemctl", "daemon-reload")
 
     def start(self):

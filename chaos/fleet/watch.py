@@ -8,6 +8,7 @@ import urllib.parse
 from pathlib import Path
 
 from children import Child, fetch, free_port
+from engine import SUBNET
 from pager import Pager
 from words import Failure, until
 
@@ -28,7 +29,7 @@ class Watch:
         self.values = {
             "PROMETHEUS": self.prometheus, "ALERTMANAGER": self.alertmanager, "PARAMEDIC": self.paramedic,
             "PAGER": self.pager.address, "ROUTING_KEY": self.pager.routing_key, "TOKEN_FILE": str(token_file),
-            "STATE": str(run), "KEY_FILE": str(keys.identity), "KNOWN_HOSTS": str(keys.known_hosts),
+            "STATE": str(run), "CA_FILE": str(keys.authority), "SUBNET": SUBNET, "KNOWN_HOSTS": str(keys.known_hosts),
         }
 
     def render(self):

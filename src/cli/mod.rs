@@ -10,6 +10,7 @@ mod explain;
 mod hand;
 mod incidents;
 mod ledger;
+mod log;
 mod orders;
 mod policy;
 mod sandbox;
@@ -22,6 +23,7 @@ mod witness;
 
 use crate::config::{self, Complaint, Config, Overrides};
 use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, Policies};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
@@ -202,7 +204,8 @@ impl Cli {
             Command::DemoService(args) => demo::serve_badly(&args),
         };
         done.unwrap_or_else(|e| {
-            eprintln!("paramedic: {e:#}");
+            // Whatever a command choked on may have held one.
+            eprintln!("paramedic: {}", Redactor::default().text(&format!("{e:#}")));
             ExitCode::from(EX_FAILED)
         })
     }

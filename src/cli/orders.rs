@@ -5,6 +5,7 @@ use super::{Files, decide::login_name, table};
 use crate::config::{self, Config};
 use crate::domain::{Clock as _, InForce, IncidentId, OrderKind, Proposer, Reason, ServiceName, SystemClock, Via};
 use crate::engine::{Wish, halt_file, order};
+use crate::redaction::Redactor;
 use crate::safety::Approvers;
 use crate::store::{OrderError, Store};
 use crate::view;
@@ -63,10 +64,10 @@ pub async fn halt(args: ReasonArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub async fn resume(args: ReasonArgs) -> anyhow::Result<ExitCode> {
-    let file = args.files.halt_file()?;
+    let (file, redactor) = (args.files.halt_file()?, args.files.redactor());
     let done = give(OrderKind::Resume, args, "").await?;
     if let Some(why) = file.as_deref().and_then(halt_file) {
-        eprintln!("paramedic: still halted {}: remove the file", table::whole(&why));
+        eprintln!("paramedic: still halted {}: remove the file", table::whole(&redactor.text(&why)));
         return Ok(ExitCode::from(super::EX_FAILED));
     }
     Ok(done)
@@ -132,7 +133,7 @@ pub async fn list(args: OrdersArgs) -> anyhow::Result<ExitCode> {
     }
     let (latest, now) = (store.latest_orders().await?, SystemClock.now());
     let mut in_force = InForce::of(&latest.orders, latest.count, now);
-    in_force.halts.extend(file.as_deref().and_then(halt_file));
+    in_force.halts.extend(file.as_deref().and_then(halt_file).map(|why| store.redactor().text(&why).into_owned()));
     let freezes = match Config::load(&args.files.config, &args.files.overrides, &|name| std::env::var(name).ok()) {
         Ok(config) => config.freezes.iter().filter(|window| window.holds(now)).map(ToString::to_string).collect(),
         Err(_) => {
@@ -177,9 +178,14 @@ impl Files {
     /// The store beside the running server; what is wrong with its address is told already.
     pub(super) async fn store(&self) -> anyhow::Result<Result<Store, ExitCode>> {
         match self.store_url() {
-            Ok(url) => Ok(Ok(Store::open_beside(&url).await?)),
+            Ok(url) => Ok(Ok(Store::open_beside(&url).await?.redacting(self.redactor()))),
             Err(code) => Ok(Err(code)),
         }
+    }
+
+    /// As much of the configuration's secrets as this user may read.
+    fn redactor(&self) -> Redactor {
+        config::redactor(&self.config, &self.overrides, &|name| std::env::var(name).ok())
     }
 
     /// Where the halt file would be; none where the configuration cannot say.

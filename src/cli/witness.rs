@@ -33,7 +33,7 @@ pub struct WitnessArgs {
 }
 
 pub async fn run(args: WitnessArgs) -> anyhow::Result<ExitCode> {
-    super::serve::log_to_stderr(false);
+    super::log::Log::to_stderr(false);
     let logs = match args.log.iter().map(|vkey| PublicLogKey::parse(vkey)).collect::<Result<Vec<_>, _>>() {
         Ok(logs) => logs,
         Err(e) => {

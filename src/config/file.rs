@@ -3,12 +3,14 @@
 use super::Complaint;
 use super::approvers::{self, ApprovalKeys, ApproverKeys};
 use super::document::Document;
+use super::secrets::RedactKeys;
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -109,6 +111,17 @@ pub struct MainFile {
     /// `run` beside the store without it.
     #[serde(default)]
     pub run_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub redact: RedactKeys,
+    /// Built from `redact` and from every secret of this file.
+    #[serde(skip)]
+    pub redactor: Redactor,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RedactSection {
+    #[serde(default)]
+    redact: RedactKeys,
 }
 
 /// The one section that the ledger's commands read.
@@ -228,6 +241,8 @@ pub fn read(
     overrides.apply(&mut document);
     let mut file: MainFile = document.read(complaints)?;
     file.secret_files = std::mem::take(&mut document.secret_files);
+    file.redact.secrets = document.secrets();
+    file.redactor = document.check(file.redact.build(), complaints).unwrap_or_default();
     let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
@@ -272,6 +287,19 @@ pub fn read(
     }
     check_peers(&file, &told, &mut complain);
     Some(file)
+}
+
+/// The redactor alone, as far as it can be told; whatever else is wrong is told elsewhere.
+pub fn redactor(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Option<Redactor> {
+    let complaints = &mut Vec::new();
+    let mut document = Document::open(path, complaints)?;
+    document.expand(environment, complaints);
+    overrides.apply(&mut document);
+    let secrets = document.secrets();
+    document.keep_only("redact", "");
+    let mut keys = document.read::<RedactSection>(complaints).unwrap_or_default().redact;
+    keys.secrets = secrets;
+    keys.build().or_else(|_| Redactor::new(&keys.secrets, &[])).ok()
 }
 
 /// What could only fail later, at the start or in the middle of an incident, fails here, with its line. Sections that something was

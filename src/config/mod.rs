@@ -16,12 +16,14 @@ pub use file::Overrides;
 pub use policies::{GROUPS, shipped as shipped_policies};
 
 use crate::classifier::{Rules, RulesFile, Targets};
+use crate::clients::fleet::grant::Authority;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Inventory, InventoryFile, Mode};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
 use crate::publish::LedgerKeys;
+use crate::redaction::{Redactor, Secret};
 use crate::safety::{Approvers, ConsentRules, FreezeWindow, Hours, Limits, Policies, SafetyChecker, Thresholds, TrustBounds};
 use crate::tools;
 use document::Document;
@@ -68,6 +70,8 @@ pub struct Config {
     pub targets: Targets,
     pub rules: Rules,
     pub runbooks: BTreeMap<String, Runbook>,
+    /// Knows every secret of this configuration, so that none is ever said.
+    pub redactor: Redactor,
     /// What is allowed and probably not meant.
     pub warnings: Vec<String>,
 }
@@ -81,6 +85,7 @@ impl Config {
         let (runbooks, known) = read_runbooks(&folder.join("runbooks"), &mut complaints);
         let rules = read_rules(&folder.join("classifier.yaml"), &known, &mut complaints);
         let services = read_services(&folder.join("services.yaml"), environment, &mut complaints);
+        let theirs = services_secrets(&folder.join("services.yaml"), environment);
         if let (Some(main), Some((inventory, _))) = (&main, &services) {
             complaints.extend(strangers(&main.freezes, inventory).map(|message| Complaint::of_file(path, message)));
         }
@@ -113,6 +118,9 @@ impl Config {
                 "neither slack, pagerduty nor email is configured: escalations only show in the log and in `paramedic incidents`".into(),
             );
         }
+        main.redact.secrets.extend(theirs);
+        warnings.extend(main.redact.warnings());
+        let redactor = main.redact.build().unwrap_or_else(|_| main.redactor.clone());
         let settings = main.settings();
         let run_dir = beside_store(main.run_dir.as_deref(), &main.store.url, "run");
         let halt_file = beside_store(main.halt_file.as_deref(), &main.store.url, "HALT");
@@ -145,6 +153,7 @@ impl Config {
             targets,
             rules,
             runbooks,
+            redactor,
             warnings,
             folder,
         })
@@ -248,6 +257,12 @@ pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
     url.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
+/// What knows every secret of the main file that can be read here, for commands that need nothing else of it: where a file of secrets is
+/// only the server's, the server finds that one when it reads what was written.
+pub fn redactor(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Redactor {
+    file::redactor(path, overrides, environment).unwrap_or_default()
+}
+
 /// The people alone, without their tokens: all that a decision on the command line needs besides the store. A file that only the server
 /// may read keeps nobody from deciding.
 pub fn approvers(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Approvers, Vec<Complaint>> {
@@ -333,7 +348,20 @@ fn read_services(
     let file: InventoryFile = document.read(complaints)?;
     let targets = document.check(Targets::build(&file), complaints);
     let inventory = document.check(Inventory::build(file), complaints);
+    // A key that is not there, or that others may read, fails here and not in the middle of an incident.
+    let authority = inventory.as_ref().and_then(Inventory::ssh_ca).map(Authority::open);
+    if let Some(Err(e)) = authority {
+        complaints.push(document.complaint("ssh_ca", &e.to_string()));
+    }
     Some((inventory?, targets?))
+}
+
+/// What a process is given in its environment, such as a database's password.
+fn services_secrets(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Vec<Secret> {
+    let complaints = &mut Vec::new();
+    let Some(mut document) = Document::open(path, complaints) else { return Vec::new() };
+    document.expand(environment, complaints);
+    document.secrets()
 }
 
 /// The runbooks, and the names of all there are: a broken one is no reason to call the rule that names it wrong.

@@ -2,12 +2,67 @@
 
 use super::Complaint;
 use super::document::Document;
+use crate::domain::Problem;
+use crate::redaction::{Redactor, Secret};
+use serde::Deserialize;
 
 /// Keys whose value may be given as `KEY_file`.
 const SECRETS: [&str; 9] =
     ["webhook_token", "token", "api_key", "bot_token", "signing_secret", "app_token", "routing_key", "password", "url"];
 
+/// What is kept out of everything that is stored, said or logged, besides the shapes that are always known.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedactKeys {
+    /// Regular expressions of an operator's own; a first group is the secret, else the whole.
+    #[serde(default)]
+    patterns: Vec<String>,
+    #[serde(skip)]
+    pub secrets: Vec<Secret>,
+}
+
+impl RedactKeys {
+    pub fn build(&self) -> Result<Redactor, Vec<Problem>> {
+        let each = self.patterns.iter().enumerate();
+        let wrong = |(index, pattern): (usize, &String)| {
+            let error = Redactor::new(&[], std::slice::from_ref(pattern)).err()?;
+            Some(Problem::new(format!("redact.patterns[{index}]"), error.to_string()))
+        };
+        let problems: Vec<Problem> = each.filter_map(wrong).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Redactor::new(&self.secrets, &self.patterns).map_err(|e| vec![Problem::new("redact", e.to_string())])
+    }
+
+    /// Secrets that would be found in innocent texts, and are therefore not looked for.
+    pub fn warnings(&self) -> Vec<String> {
+        let plain = self.secrets.iter().filter(|secret| !Redactor::searches_for(&secret.value));
+        let warn = |secret: &Secret| {
+            format!("{} is too short or too plain a word to be kept out of logs and messages: expected 12 characters or more", secret.name)
+        };
+        plain.map(warn).collect()
+    }
+}
+
 impl Document {
+    /// Every secret that stands in it, once its variables and files are filled in; of an address, the password.
+    pub fn secrets(&mut self) -> Vec<Secret> {
+        let mut secrets = Vec::new();
+        let mut take = |path: &str, text: &str| {
+            let key = path.rsplit('.').next().unwrap_or(path);
+            let value = match key {
+                _ if key == "url" || key.ends_with("_url") => login(text),
+                _ if is_secret(key) || Redactor::names_a_secret(key) => Some(text.trim().to_owned()),
+                _ => None,
+            };
+            secrets.extend(value.map(|value| Secret { name: path.to_owned(), value }));
+            Ok(None)
+        };
+        self.each_text(&mut take, &mut Vec::new());
+        secrets
+    }
+
     /// Replaces `${VAR}` in every text, then reads the `KEY_file`s. `$$` stands for a dollar.
     pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>, complaints: &mut Vec<Complaint>) {
         let mut shown = Vec::new();
@@ -17,6 +72,15 @@ impl Document {
         self.each_file_key(&is_secret, complaints);
         self.each_text(&mut |path, text| filled(path, text), complaints);
     }
+}
+
+/// The password of `scheme://user:password@host`, as it is meant.
+fn login(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let (_, password) = rest.rsplit_once('@')?.0.split_once(':')?;
+    // A plus is a plus here, unlike in a form.
+    let form = password.replace('+', "%2B");
+    form_urlencoded::parse(form.as_bytes()).next().map(|(name, _)| name.into_owned())
 }
 
 pub fn is_secret(key: &str) -> bool {

@@ -154,6 +154,8 @@ pub struct Pending {
 /// Started and not finished: running now, or in doubt if nobody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InFlight {
+    /// Of the entry that says that it began.
+    pub seq: Seq,
     pub action: Action,
     pub started_at: Time,
 }

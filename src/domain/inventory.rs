@@ -4,6 +4,7 @@
 use super::action::{Action, Effect};
 use super::level::Mode;
 use super::problem::Problem;
+use super::ssh_ca::SshCa;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, collections::BTreeSet, fmt, path::Path, path::PathBuf};
@@ -77,7 +78,9 @@ pub enum HostReach {
         #[serde(default = "port_22")]
         port: u16,
         user: String,
-        key_file: PathBuf,
+        /// A key of long standing. Without it each request runs under a certificate of `ssh_ca`.
+        #[serde(default)]
+        key_file: Option<PathBuf>,
         known_hosts_file: PathBuf,
     },
 }
@@ -186,6 +189,7 @@ pub struct Service {
 pub struct Inventory {
     hosts: BTreeMap<HostName, Host>,
     services: BTreeMap<ServiceName, Service>,
+    ssh_ca: Option<SshCa>,
 }
 
 /// The file's shape.
@@ -196,16 +200,26 @@ pub struct InventoryFile {
     pub hosts: Vec<Host>,
     #[serde(default)]
     pub services: Vec<Service>,
+    /// Who signs certificates for SSH hosts.
+    #[serde(default)]
+    pub ssh_ca: Option<SshCa>,
 }
 
 impl Inventory {
     /// Refuses duplicate names, references to nothing, and roots that are protected or relative.
     pub fn build(file: InventoryFile) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut inventory = Self::default();
+        let mut inventory = Self { ssh_ca: file.ssh_ca, ..Self::default() };
+        if let Some(ca) = &inventory.ssh_ca {
+            ca.check(&mut problems);
+        }
         for (index, host) in file.hosts.into_iter().enumerate() {
             let at = format!("hosts[{index}]");
             check_roots(&host.log_roots, &at, &mut problems);
+            if matches!(host.reach, HostReach::Ssh { key_file: None, .. }) && inventory.ssh_ca.is_none() {
+                let message = "expected key_file here, or ssh_ca for certificates (docs/grants.md)";
+                problems.push(Problem::new(format!("{at}.reach.ssh"), message));
+            }
             if let Some(first) = inventory.hosts.insert(host.name.clone(), host) {
                 problems.push(Problem::new(format!("{at}.name"), format!("host `{}` is listed twice", first.name)));
             }
@@ -251,6 +265,10 @@ impl Inventory {
             }
             _ => {}
         }
+    }
+
+    pub fn ssh_ca(&self) -> Option<&SshCa> {
+        self.ssh_ca.as_ref()
     }
 
     pub fn host(&self, name: &HostName) -> Option<&Host> {

@@ -27,6 +27,11 @@ impl Reason {
         let fits = !line.is_empty() && line.chars().count() <= Self::MOST;
         if fits { Ok(Self(line)) } else { Err(NoReason) }
     }
+
+    /// Stands where nothing of the reason given may be shown.
+    pub fn unsayable() -> Self {
+        Self("the reason given cannot be shown".to_owned())
+    }
 }
 
 impl TryFrom<String> for Reason {

@@ -93,7 +93,8 @@ impl Engine {
             execute_by: decide_by + settings.execute_within,
             nonce: nonce().map_err(EngineError::NoRandomness)?,
         };
-        Ok(Sealed::seal(&request)?)
+        // What is sealed is what is stored, shown and signed, to the byte: a secret goes before, or never.
+        Ok(Sealed::seal(&self.redactor().record(request)?)?)
     }
 
     /// What the action's target looks like now. A question has none; anything else that cannot be read is not decided on.
@@ -124,7 +125,7 @@ impl Engine {
             service: name.clone(),
             host: host.cloned(),
             active: status.active,
-            state: status.state.chars().take(200).collect(),
+            state: self.redactor().text(&status.state.chars().take(200).collect::<String>()).into_owned(),
             since: status.since.and_then(|since| Time::from_timestamp(since.timestamp(), 0)),
             pid: status.pid,
             instances: status.instances,

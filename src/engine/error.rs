@@ -1,6 +1,7 @@
 //! What can go wrong in a step, and how a panic becomes one of these instead of the end of a loop.
 
 use crate::domain::{IncidentId, SealError};
+use crate::redaction::RedactError;
 use crate::store::StoreError;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -13,6 +14,8 @@ pub enum EngineError {
     Vanished(IncidentId),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error(transparent)]
+    Redact(#[from] RedactError),
     #[error("the operating system gives no random bits: {0}")]
     NoRandomness(String),
     #[error("a panic: {0}")]

@@ -55,7 +55,7 @@ pub fn mode(configured: Mode, of_rule: Option<Mode>, inventory: &Inventory, acti
 pub async fn in_force(store: &Store, halt_file: &Path, now: Time) -> Result<InForce, StoreError> {
     let latest = store.latest_orders().await?;
     let mut in_force = InForce::of(&latest.orders, latest.count, now);
-    in_force.halts.extend(super::halt_file(halt_file));
+    in_force.halts.extend(super::halt_file(halt_file).map(|why| store.redactor().text(&why).into_owned()));
     Ok(in_force)
 }
 

@@ -3,8 +3,8 @@
 use super::error::EngineError;
 use super::{Engine, facts};
 use crate::domain::{
-    Action, Agent, Approval, Effect, Entry, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer, ServiceName,
-    Verdict,
+    Action, Agent, Approval, Effect, Entry, InFlight, Incident, Inventory, Layer, Opinion, Outcome, PlannerKind, Proposal, Proposer,
+    ServiceName, Verdict,
 };
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Limits, Ruling, Situation};
@@ -35,6 +35,8 @@ pub(super) fn tool_schemas() -> Vec<ToolSchema> {
 
 impl Engine {
     pub(super) async fn gate(&self, claim: &Claim, incident: &mut Incident, mut proposal: Proposal) -> Result<Wake, EngineError> {
+        // A secret in a wish is gone before anything is judged, shown or approved: what is decided on is what is done.
+        self.redactor().proposal(&mut proposal);
         // One spelling of one wish, whatever order a planner wrote it in.
         proposal.arguments.sort_all_objects();
         let (tool, action) = match self.understand(incident, &proposal) {
@@ -139,7 +141,7 @@ impl Engine {
             }
             other => other?,
         }
-        let ran = self.run_bounded(tool, permit).await;
+        let ran = self.run_bounded(tool, permit.started_as(incident.seq)).await;
         self.finish(claim, incident, &action, ran).await
     }
 
@@ -152,7 +154,7 @@ impl Engine {
 
     async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction) -> Ran {
         match tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await {
-            Ok(ran) => ran,
+            Ok(ran) => Ran { outcome: self.redactor().outcome(ran.outcome), ..ran },
             Err(_) => {
                 let said = format!("no answer within {} s", TOOL_TIMEOUT.as_secs());
                 Outcome { ok: false, output: json!({ "error": said, "outcome_unknown": true }), said }.into()
@@ -187,10 +189,11 @@ impl Engine {
     }
 
     /// The same, for an action that a crash interrupted: reading again does no harm.
-    pub(super) async fn run_again(&self, incident: &Incident, action: Action) -> Ran {
+    pub(super) async fn run_again(&self, incident: &Incident, running: &InFlight) -> Ran {
+        let action = running.action.clone();
         let Some(tool) = tools::find(&action.tool) else { return Outcome::failed("the tool is not there any more").into() };
         match self.judge(incident, action, None).await {
-            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit).await,
+            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit.started_as(running.seq)).await,
             Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow it any more").into(),
         }
     }

@@ -27,6 +27,7 @@ use crate::classifier::{Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
 use crate::notify::Notifier;
 use crate::planner::{ModelPlanner, Runbook};
+use crate::redaction::Redactor;
 use crate::safety::{Approvers, ConsentRules, OwnGround, SafetyChecker};
 use crate::store::{Inbox, InboxError, Store};
 use crate::tools::Bench;
@@ -139,11 +140,17 @@ impl Engine {
     /// Makes alerts durable. Once this is `Ok`, they are never lost; they are raised a moment later.
     pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
         metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
+        let alerts = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
         self.inbox.accept(alerts, self.now()).await
     }
 
     pub fn store(&self) -> &Store {
         &self.parts.store
+    }
+
+    /// What keeps secrets out of whatever is stored, said or asked.
+    pub fn redactor(&self) -> &Redactor {
+        self.parts.store.redactor()
     }
 
     pub fn inventory(&self) -> &Inventory {

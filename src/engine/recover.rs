@@ -4,6 +4,7 @@
 use super::Engine;
 use super::error::EngineError;
 use crate::domain::{Action, Effect, Entry, Incident};
+use crate::safety::name_of;
 use crate::store::{Claim, Wake};
 use crate::tools;
 use std::time::Duration;
@@ -21,15 +22,19 @@ impl Engine {
         if in_flight.action.effect == Effect::Question {
             return self.finish_question(claim, incident).await;
         }
-        let ran = self.run_again(incident, in_flight.action.clone()).await;
+        let ran = self.run_again(incident, &in_flight).await;
         self.finish(claim, incident, &in_flight.action, ran).await
     }
 
     pub(super) async fn doubt(&self, incident: &Incident, action: &Action) -> Entry {
-        let since = incident.in_flight.as_ref().map_or(incident.updated_at, |in_flight| in_flight.started_at);
+        let (since, seq) =
+            incident.in_flight.as_ref().map_or((incident.updated_at, None), |running| (running.started_at, Some(running.seq)));
         let found = match tools::find(&action.tool) {
             // A probe that does not answer cannot tell.
-            Some(tool) => tokio::time::timeout(PROBE, tool.probe(action, since, &self.parts.bench)).await.unwrap_or(None),
+            Some(tool) => {
+                let bench = self.parts.bench.on_behalf(&name_of(incident.id, seq, &action.tool));
+                tokio::time::timeout(PROBE, tool.probe(action, since, &bench)).await.unwrap_or(None)
+            }
             None => None,
         };
         Entry::InDoubt { found }

@@ -88,7 +88,7 @@ pub async fn decide(State(doors): State<Doors>, Path(id): Path<String>, headers:
         Ok(body) => body,
         Err(e) => {
             let expected = r#"expected {"decision": "approve" or "deny", "digest": "…", "signature": "…"}"#;
-            return error(StatusCode::BAD_REQUEST, &format!("{expected}: {e}"));
+            return error(StatusCode::BAD_REQUEST, &doors.engine.redactor().text(&format!("{expected}: {e}")));
         }
     };
     let decision = match body.decision {

@@ -20,7 +20,7 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
     let now = doors.clock.now();
     let Delivery { alerts, mut broken, truncated } = match parse(&body, now) {
         Ok(delivery) => delivery,
-        Err(reason) => return unreadable(&doors, &body, &reason).await,
+        Err(reason) => return unreadable(&doors, &body, &doors.engine.redactor().text(&reason)).await,
     };
     let accepted = alerts.len();
     match doors.engine.accept(alerts).await {

@@ -4,6 +4,7 @@
 use super::prompt::{self, Limits};
 use crate::clients::llm::{Answer, Call, LlmClient, LlmError, LlmSettings, ToolSchema};
 use crate::domain::{Incident, Proposal};
+use crate::redaction::Redactor;
 use serde_json::Value as Json;
 
 /// Answers without words and calls, one after the other, before the model is given up.
@@ -48,6 +49,7 @@ pub struct ModelPlanner {
     client: LlmClient,
     limits: Limits,
     max_tokens: u64,
+    redactor: Redactor,
 }
 
 impl ModelPlanner {
@@ -56,7 +58,14 @@ impl ModelPlanner {
             client: LlmClient::new(settings)?,
             limits: Limits { output: settings.tool_output_bytes, prompt: settings.prompt_bytes },
             max_tokens: settings.max_tokens_per_incident,
+            redactor: Redactor::default(),
         })
+    }
+
+    /// The incident is without secrets when it comes here; what a model's server is sent is looked through once more.
+    pub fn redacting(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
     }
 
     /// One turn. Reads nothing but the incident; writes nothing.
@@ -68,7 +77,8 @@ impl ModelPlanner {
         let offered: usize =
             tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len() + 40).sum();
         let limits = Limits { prompt: self.limits.prompt.saturating_sub(offered), ..self.limits };
-        let messages = prompt::conversation(incident, limits).ok_or(ModelError::Prompt(self.limits.prompt))?;
+        let mut messages = prompt::conversation(incident, limits).ok_or(ModelError::Prompt(self.limits.prompt))?;
+        messages.iter_mut().for_each(|message| prompt::redact(message, &self.redactor));
         let asked: usize = offered + messages.iter().map(prompt::size).sum::<usize>();
         let next = asked as u64 / BYTES_A_TOKEN;
         if incident.tokens.saturating_add(next) > self.max_tokens {

@@ -4,6 +4,7 @@
 use super::fence::{cut, fenced};
 use crate::clients::llm::{AskedCall, Message};
 use crate::domain::{Incident, Level, PlannerKind, Proposal, Step, StepEnd, Verdict};
+use crate::redaction::Redactor;
 use std::fmt::Write as _;
 
 const SYSTEM: &str = "\
@@ -102,6 +103,17 @@ fn render(output: &Output<'_>, most: usize) -> Message {
         None => output.note.clone(),
     };
     Message::Tool { call: output.call.clone(), text }
+}
+
+pub fn redact(message: &mut Message, redactor: &Redactor) {
+    let clean = |text: &mut String| *text = redactor.text(text).into_owned();
+    match message {
+        Message::System(text) | Message::User(text) | Message::Tool { text, .. } => clean(text),
+        Message::Assistant { text, calls } => {
+            clean(text);
+            calls.iter_mut().for_each(|call| clean(&mut call.arguments));
+        }
+    }
 }
 
 /// In bytes, with a little for the wrapping.

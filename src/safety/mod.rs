@@ -32,7 +32,7 @@ pub use signature::{NAMESPACE, SignatureError, key_of, verify};
 pub use situation::{Limits, OwnGround, Situation, Usage};
 pub use trust::{TrustBounds, marks, place};
 
-use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Time, Verdict};
+use crate::domain::{Action, Approval, ApprovalId, IncidentId, Opinion, Seq, Time, Verdict};
 use std::sync::Arc;
 
 /// Permission for one action, now. Only `SafetyChecker::rule` makes it; spending it is running the tool.
@@ -42,6 +42,7 @@ pub struct AuthorizedAction {
     action: Action,
     approval: Option<ApprovalId>,
     orders: Option<i64>,
+    started: Option<Seq>,
 }
 
 impl AuthorizedAction {
@@ -57,9 +58,27 @@ impl AuthorizedAction {
         self.approval
     }
 
+    /// The same permission, once its `started` entry is written.
+    pub fn started_as(self, seq: Seq) -> Self {
+        Self { started: Some(seq), ..self }
+    }
+
+    /// Incident, entry and tool: `INC-7/5 restart_service`. Without the number for a reading that has no entry of its own.
+    pub fn name(&self) -> String {
+        name_of(self.incident, self.started, &self.action.tool)
+    }
+
     /// How many orders it was judged by; good for nothing once there are more. None where it changes nothing.
     pub fn orders(&self) -> Option<i64> {
         self.orders
+    }
+}
+
+/// What an action is called where others look for it, such as a host's own log: it finds the entry in the ledger.
+pub fn name_of(incident: IncidentId, started: Option<Seq>, tool: &str) -> String {
+    match started {
+        Some(seq) => format!("{incident}/{seq} {tool}"),
+        None => format!("{incident} {tool}"),
     }
 }
 
@@ -149,7 +168,7 @@ impl SafetyChecker {
         let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
         let covering = situation.approval.filter(|held| held.covers(&action, situation.now) && held.incident() == situation.incident);
         let orders = situation.in_force.filter(|_| action.effect.changes_something()).map(|in_force| in_force.count);
-        let authorize = |action, approval| AuthorizedAction { incident: situation.incident, action, approval, orders };
+        let authorize = |action, approval| AuthorizedAction { incident: situation.incident, action, approval, orders, started: None };
         match (strictest, covering) {
             (Verdict::Deny, _) => Ruling::Denied(action, opinions),
             (Verdict::Allow, covering) => Ruling::Allowed(authorize(action, covering.map(Approval::id)), opinions),

@@ -10,6 +10,8 @@ pub enum Fault {
     Status(u16),
     /// 429, with this many seconds in `Retry-After`.
     TooMany(u64),
+    /// 400, with this body.
+    Refused(&'static str),
     /// Does what was asked, then fails to say so: 500 after the effect.
     DoneButLost,
 }
@@ -37,6 +39,7 @@ impl Fault {
                 let headers = [(RETRY_AFTER, after.to_string()), (JSON.0, JSON.1.to_owned())];
                 (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response()
             }
+            Self::Refused(why) => (StatusCode::BAD_REQUEST, [JSON], why).into_response(),
             Self::Status(code) => StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response(),
             Self::DoneButLost => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }

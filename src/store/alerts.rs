@@ -5,6 +5,9 @@ use crate::domain::{Alert, AlertStatus, IncidentId, ServiceName, Time};
 use sqlx::Row;
 use std::collections::BTreeSet;
 
+/// So much of an unreadable delivery is kept.
+const KEPT: usize = 64 * 1024;
+
 /// An accepted alert that no incident has yet.
 #[derive(Debug, Clone)]
 pub struct Waiting {
@@ -112,10 +115,14 @@ impl Store {
     }
 
     pub async fn keep_unreadable(&self, body: &[u8], reason: &str, now: Time) -> Result<()> {
-        let kept = &body[..body.len().min(65_536)];
+        // Cut after the search, so that no half of a secret is left at the end; a body of many megabytes is not searched whole.
+        let text = String::from_utf8_lossy(&body[..body.len().min(2 * KEPT)]);
+        let text = self.redactor.text(&text);
+        let kept = &text.as_bytes()[..text.len().min(KEPT)];
+        let reason = self.redactor.text(reason);
         let sql = "INSERT INTO unreadable (received_at, reason, size, body) VALUES ($1, $2, $3, $4)";
         let size = i64::try_from(body.len()).map_err(|e| strange("unreadable delivery", e))?;
-        sqlx::query(sql).bind(millis(now)).bind(reason.to_owned()).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(now)).bind(reason.into_owned()).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
         Ok(())
     }
 

@@ -93,6 +93,7 @@ impl Store {
         notices: &(dyn Fn(&Incident) -> Vec<(Channel, Notice)> + Sync),
         now: Time,
     ) -> Result<Incident> {
+        let entries = self.entries_without_secrets(entries)?;
         self.freeze.pass(FreezePoint::Before).await;
         let mut transaction = self.begin().await?;
         let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
@@ -116,6 +117,7 @@ impl Store {
     /// Appends under the claim's lease; `incident` is the fold up to now and is moved on. Fails as a whole or not at all:
     /// a lost lease is `Fenced`, a thing that another incident holds is `Busy`, a budget that others have used up meanwhile is `Spent`.
     pub async fn commit(&self, claim: &Claim, incident: &mut Incident, step: Commit, now: Time) -> Result<()> {
+        let step = self.commit_without_secrets(step)?;
         self.freeze.pass(FreezePoint::Before).await;
         let recorded = number(incident.seq, step.entries, now);
         let mut after = incident.clone();

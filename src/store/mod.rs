@@ -11,6 +11,7 @@ mod ledger;
 mod log;
 mod orders;
 mod outbox;
+mod redacted;
 mod transaction;
 mod trust;
 mod usage;
@@ -27,6 +28,7 @@ pub use outbox::{Letter, NoticeRow};
 pub use trust::{Marked, RELAPSE};
 
 use crate::domain::Time;
+use crate::redaction::Redactor;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyPool, Connection as _, Row};
@@ -71,6 +73,7 @@ pub struct Store {
     read: AnyPool,
     instance: String,
     path: PathBuf,
+    redactor: Redactor,
     freeze: Freeze,
     /// Held while this process is the server; the operating system lets go of it when the process dies.
     _server: Option<Arc<File>>,
@@ -112,7 +115,7 @@ impl Store {
         MIGRATIONS.run(&write).await.map_err(|source| StoreError::Migrate { path: path.clone(), source })?;
         let read = pool(&path, 4, "rw").await?;
         let instance = instance(&write).await?;
-        Ok(Self { write, read, instance, path, freeze, _server: server })
+        Ok(Self { write, read, instance, path, redactor: Redactor::default(), freeze, _server: server })
     }
 
     /// A random name of this store, so that two stores' incidents differ at PagerDuty.

@@ -51,7 +51,7 @@ impl Store {
         let sql = "INSERT INTO orders (topic, kind, at, body) VALUES ($1, $2, $3, '') RETURNING id";
         let query = sqlx::query(sql).bind(kind.topic()).bind(kind.word()).bind(millis(now));
         let id = OrderId(query.fetch_one(&mut *transaction).await?.try_get("id")?);
-        let order = Order { id, kind, by, reason, at: now };
+        let order = self.order_without_secrets(Order { id, kind, by, reason, at: now });
         let body = json(&order, "order")?;
         sqlx::query("UPDATE orders SET body = $1 WHERE id = $2").bind(body).bind(id.0).execute(&mut *transaction).await?;
         match &order.kind {
@@ -82,20 +82,25 @@ impl Store {
         // First: an order given in between makes the number too small, never too large.
         let count = count(&mut *self.read.acquire().await?).await?;
         let rows = sqlx::query(sql).fetch_all(&self.read).await?;
-        Ok(Latest { orders: rows.iter().map(read).collect::<Result<_>>()?, count })
+        Ok(Latest { orders: rows.iter().map(|row| self.order_of(row)).collect::<Result<_>>()?, count })
     }
 
     /// Every order ever given, newest first.
     pub async fn orders(&self, limit: i64) -> Result<Vec<Order>> {
         let rows = sqlx::query("SELECT id, body FROM orders ORDER BY id DESC LIMIT $1").bind(limit).fetch_all(&self.read).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| self.order_of(row)).collect()
     }
 
     /// A human's order to close the incident, if there is one.
     pub async fn closing_order(&self, incident: IncidentId) -> Result<Option<Order>> {
         let sql = "SELECT id, body FROM orders WHERE topic = $1 ORDER BY id DESC LIMIT 1";
         let topic = OrderKind::CloseIncident { incident }.topic();
-        sqlx::query(sql).bind(topic).fetch_optional(&self.read).await?.as_ref().map(read).transpose()
+        sqlx::query(sql).bind(topic).fetch_optional(&self.read).await?.as_ref().map(|row| self.order_of(row)).transpose()
+    }
+
+    /// A command line that could not read the configuration's secrets may have written it.
+    fn order_of(&self, row: &sqlx::any::AnyRow) -> Result<Order> {
+        read(row).map(|order| self.order_without_secrets(order))
     }
 }
 

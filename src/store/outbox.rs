@@ -58,21 +58,22 @@ impl Store {
 
     /// Puts notices into the outbox that follow from no entry: the incident's own ledger cannot be written or read.
     pub async fn tell(&self, incident: IncidentId, notices: &[(Channel, Notice)], now: Time) -> Result<()> {
+        let notices = self.notices_without_secrets(notices)?;
         let mut transaction = self.begin().await?;
-        enqueue(&mut transaction, incident, notices, now).await?;
+        enqueue(&mut transaction, incident, &notices, now).await?;
         transaction.commit().await?;
         Ok(())
     }
 
     pub async fn postpone(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2 WHERE id = $3";
-        sqlx::query(sql).bind(millis(until)).bind(why.to_owned()).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(until)).bind(self.redactor.text(why).into_owned()).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 
     pub async fn give_up(&self, letter: &Letter, why: &str) -> Result<()> {
         let sql = "UPDATE outbox SET state = 'failed', attempts = attempts + 1, error = $1 WHERE id = $2";
-        sqlx::query(sql).bind(why.to_owned()).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(self.redactor.text(why).into_owned()).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 

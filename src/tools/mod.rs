@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What tools reach the world with.
+#[derive(Clone)]
 pub struct Bench {
     pub inventory: Arc<Inventory>,
     pub fleet: Arc<Fleet>,
@@ -40,9 +41,14 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// The fleet, asking on behalf of the permit: a host's own log names the incident and the action.
+    /// The same, asking on behalf of an action of this name: for a probe, which has no permit of its own.
+    pub fn on_behalf(&self, name: &str) -> Self {
+        Self { fleet: Arc::new(self.fleet.on_behalf(name)), ..self.clone() }
+    }
+
+    /// The fleet, asking on behalf of the permit: a host's own log names the incident and the action's entry.
     fn fleet_for(&self, permit: &AuthorizedAction) -> Fleet {
-        self.fleet.on_behalf(&format!("{} {}", permit.incident(), permit.action().tool))
+        self.fleet.on_behalf(&permit.name())
     }
 }
 

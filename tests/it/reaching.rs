@@ -3,9 +3,11 @@
 
 mod cleaning;
 mod docker;
+mod grants;
 mod hand;
 mod process;
 mod sandbox;
+pub mod sshd;
 
 use paramedic::clients::fleet::{Fleet, Limits};
 use paramedic::domain::{HostName, Inventory, InventoryFile, Service, ServiceName};

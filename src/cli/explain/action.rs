@@ -206,6 +206,7 @@ struct Told {
 async fn told(config: &Config, action: &Action, asked: &Asked) -> Told {
     match Store::open_beside(&config.store_url).await {
         Ok(store) => {
+            let store = store.redacting(config.redactor.clone());
             let usage = facts::usage(&store, config.settings.storm_services, IncidentId(0), action, asked.at).await;
             let (in_force, trust) = facts::authority(&store, &config.halt_file, &asked.agent, action, asked.at).await;
             store.close().await;
@@ -214,7 +215,10 @@ async fn told(config: &Config, action: &Action, asked: &Asked) -> Told {
         Err(e) => {
             let fresh = || config.inventory.services().map(|service| (service.name.clone(), 0)).collect();
             let usage = Usage { restarts: fresh(), scaled: fresh(), actions: Some(0), hosts: Some(Vec::new()), degraded: Some(0) };
-            let in_force = InForce { halts: halt_file(&config.halt_file).into_iter().collect(), ..InForce::default() };
+            let in_force = InForce {
+                halts: halt_file(&config.halt_file).iter().map(|why| config.redactor.text(why).into_owned()).collect(),
+                ..InForce::default()
+            };
             let budgets = format!("assumed to be untouched ({e})");
             Told { usage, in_force: Some(in_force), trust: Some(Trust::default()), budgets }
         }

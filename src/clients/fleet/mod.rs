@@ -7,6 +7,7 @@ mod children;
 mod docker;
 mod docker_clone;
 mod error;
+pub mod grant;
 pub mod hand;
 mod kernel;
 pub mod local;
@@ -51,14 +52,15 @@ struct Shared {
 }
 
 impl Fleet {
-    /// `run_dir` holds pid files and logs of process services, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
+    /// `run_dir` holds pid files and logs of process services and the log of certificates, `ssh_dir` (at most 59 bytes long) control sockets. Both are made when needed.
     pub fn new(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits) -> Self {
         Self::confined(inventory, run_dir, ssh_dir, limits, Sandbox::default())
     }
 
     /// The same, with another sandbox for commands on this machine than the usual one.
     pub fn confined(inventory: Arc<Inventory>, run_dir: PathBuf, ssh_dir: PathBuf, limits: Limits, sandbox: Sandbox) -> Self {
-        let (processes, ssh) = (Processes::new(run_dir, limits), Ssh::new(ssh_dir, limits));
+        let ssh = Ssh::new(ssh_dir, limits, inventory.ssh_ca().cloned(), run_dir.join("grants.log"));
+        let processes = Processes::new(run_dir, limits);
         Self { shared: Arc::new(Shared { inventory, processes, ssh, limits, sandbox }), request: "unnamed".into() }
     }
 

@@ -1,10 +1,12 @@
-//! Asks the hand on another host through the system's ssh, one connection a request. Never asks for a password, never accepts
-//! an unknown host key, never reads the user's own SSH configuration.
+//! Asks the hand on another host through the system's ssh, one connection a request, each under a certificate of its own (`grant`) or,
+//! weaker, under a key of long standing. Never asks for a password, never accepts an unknown host key, never reads the user's own SSH
+//! configuration.
 
 use super::error::excerpt;
+use super::grant::{Authority, GrantError, Unpacked, Wanted};
 use super::hand::{Answer, HandReply, HandRequest, MAX_REPLY, Op, VERSION};
 use super::{Limits, ReachError};
-use crate::domain::{Host, HostReach};
+use crate::domain::{Clock as _, Host, HostReach, SshCa, SystemClock};
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,9 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub struct Ssh {
     dir: PathBuf,
     limits: Limits,
+    ca: Option<SshCa>,
+    /// Where each certificate is written down.
+    grants: PathBuf,
 }
 
 /// An SSH host's settings, checked: none of them can be taken for an option.
@@ -35,26 +40,31 @@ struct Way<'a> {
     address: &'a str,
     port: u16,
     user: &'a str,
-    key_file: &'a Path,
+    key_file: Option<&'a Path>,
     known_hosts_file: &'a Path,
 }
 
 impl Ssh {
-    /// `dir` holds control sockets and our ssh configuration; made when first needed.
-    pub fn new(dir: PathBuf, limits: Limits) -> Self {
-        Self { dir, limits }
+    /// `dir` holds control sockets and our ssh configuration; made when first needed. `grants` is the log of certificates.
+    pub fn new(dir: PathBuf, limits: Limits, ca: Option<SshCa>, grants: PathBuf) -> Self {
+        Self { dir, limits, ca, grants }
     }
 
     pub async fn ask(&self, host: &Host, request: &str, op: &Op) -> Result<Answer, ReachError> {
         let way = way(host)?;
-        let session = self.connect(&way).await?;
+        let message = HandRequest { version: VERSION, request: request.to_owned(), op: op.clone() };
+        let message = serde_json::to_vec(&message).map_err(|e| unreachable(&way, format!("the request cannot be written: {e}")))?;
+        let config = self.prepare().map_err(|e| unreachable(&way, e.to_string()))?;
+        let granted = self.granted(&way, request, op, &message).await?;
+        let session = self.connect(&way, &config, granted.as_ref()).await?;
+        // The connection stands: key and certificate are of no further use.
+        drop(granted);
         let limit = match op {
             // The host's own limit comes first.
             Op::Command { .. } => COMMAND_LIMIT,
             _ if op.acts() => self.limits.restart,
             _ => self.limits.observe,
         };
-        let message = HandRequest { version: VERSION, request: request.to_owned(), op: op.clone() };
         let reply = match timeout(limit, exchange(&session, &message, &way.place)).await {
             Ok(reply) => reply,
             Err(_) => Err(ReachError::TimedOut {
@@ -71,17 +81,36 @@ impl Ssh {
         reply.map_err(|error| if op.acts() { error } else { surely_not_done(error) })?.result.into_result(&way.place)
     }
 
-    async fn connect(&self, way: &Way<'_>) -> Result<Session, ReachError> {
-        let unreachable = |why: String| ReachError::Unreachable {
-            place: way.place.clone(),
-            why: format!("ssh {}@{} port {}: {why}", way.user, way.address, way.port),
+    /// None where a key of long standing is used.
+    async fn granted(&self, way: &Way<'_>, request: &str, op: &Op, message: &[u8]) -> Result<Option<Unpacked>, ReachError> {
+        let ca = match (way.key_file, &self.ca) {
+            (Some(_), _) => return Ok(None),
+            (None, Some(ca)) => ca.clone(),
+            (None, None) => return Err(unreachable(way, "neither key_file nor ssh_ca is configured".to_owned())),
         };
-        let config = self.prepare().map_err(|e| unreachable(e.to_string()))?;
+        let wanted = Wanted {
+            host: way.place.clone(),
+            about: format!("{request} ({})", op.summary()),
+            request: message.to_vec(),
+            // Not the story's clock: the host compares with its own.
+            now: SystemClock.now(),
+        };
+        let (dir, log) = (self.dir.clone(), self.grants.clone());
+        let made = tokio::task::spawn_blocking(move || grant(&ca, &wanted, &log, &dir)).await;
+        let made = made.map_err(|e| unreachable(way, e.to_string()))?;
+        made.map(Some).map_err(|e| unreachable(way, format!("no certificate: {e}")))
+    }
+
+    async fn connect(&self, way: &Way<'_>, config: &Path, granted: Option<&Unpacked>) -> Result<Session, ReachError> {
+        let unreachable = |why: String| unreachable(way, why);
+        let Some(key) = granted.map(|granted| granted.key.as_path()).or(way.key_file) else {
+            return Err(unreachable("there is no key".to_owned()));
+        };
         let mut builder = SessionBuilder::default();
         builder
             .user(way.user.to_owned())
             .port(way.port)
-            .keyfile(way.key_file)
+            .keyfile(key)
             .known_hosts_check(KnownHosts::Strict)
             .user_known_hosts_file(way.known_hosts_file)
             .config_file(config)
@@ -115,10 +144,18 @@ impl Ssh {
     }
 }
 
+/// Written down before it is given.
+fn grant(ca: &SshCa, wanted: &Wanted, log: &Path, dir: &Path) -> Result<Unpacked, GrantError> {
+    Authority::open(ca)?.grant(wanted, log)?.unpack(dir)
+}
+
+fn unreachable(way: &Way<'_>, why: String) -> ReachError {
+    ReachError::Unreachable { place: way.place.clone(), why: format!("ssh {}@{} port {}: {why}", way.user, way.address, way.port) }
+}
+
 /// From here on the hand may have got the request.
-async fn exchange(session: &Session, message: &HandRequest, place: &str) -> Result<HandReply, ReachError> {
+async fn exchange(session: &Session, request: &[u8], place: &str) -> Result<HandReply, ReachError> {
     let protocol = |why: String| ReachError::Protocol { place: place.to_owned(), why, maybe_done: true };
-    let request = serde_json::to_vec(message).map_err(|e| surely_not_done(protocol(e.to_string())))?;
     let mut child = session
         .raw_command(COMMAND)
         .stdin(Stdio::piped())
@@ -131,7 +168,7 @@ async fn exchange(session: &Session, message: &HandRequest, place: &str) -> Resu
     let send = async {
         // A hand that reads nothing and says why is worth hearing: a broken pipe is not the end.
         if let Some(mut stdin) = stdin {
-            let sent = stdin.write_all(&request).await;
+            let sent = stdin.write_all(request).await;
             sent.and(stdin.shutdown().await)
         } else {
             Ok(())
@@ -213,6 +250,6 @@ fn way(host: &Host) -> Result<Way<'_>, ReachError> {
     };
     match problem {
         Some(why) => Err(ReachError::NotSupported { what: format!("SSH to {}", host.name), why }),
-        None => Ok(Way { place: host.name.to_string(), address, port: *port, user, key_file, known_hosts_file }),
+        None => Ok(Way { place: host.name.to_string(), address, port: *port, user, key_file: key_file.as_deref(), known_hosts_file }),
     }
 }

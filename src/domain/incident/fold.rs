@@ -261,7 +261,7 @@ impl Incident {
             self.excuse(recorded.at - pending.asked_at);
         }
         self.waiting = false;
-        self.in_flight = Some(InFlight { action: action.clone(), started_at: recorded.at });
+        self.in_flight = Some(InFlight { seq: recorded.seq, action: action.clone(), started_at: recorded.at });
         if action.effect.changes_something() {
             self.go(State::Mitigating);
         } else if self.state == State::AwaitingApproval {

@@ -1,108 +1,16 @@
 //! The hand behind a real sshd on loopback, with a forced command, and everything that can be at the other end instead.
 
-use super::{Known, host, need};
+use super::sshd::{ALLOWED, PARAMEDIC, Sshd};
+use super::{Known, host};
 use paramedic::clients::fleet::hand::{HandReply, HandResult};
 use paramedic::clients::fleet::{Limits, LogLevel, ReachError, ResourceCheck};
 use serde_json::json;
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
-
-const PARAMEDIC: &str = env!("CARGO_BIN_EXE_paramedic");
-
-/// A real sshd whose one key may run `command` and nothing else.
-struct Sshd {
-    dir: tempfile::TempDir,
-    port: u16,
-    server: Child,
-}
-
-impl Sshd {
-    fn start(command: impl FnOnce(&Path) -> String) -> Self {
-        need("/usr/sbin/sshd", "openssh-server");
-        need("/usr/bin/ssh", "openssh-client");
-        let dir = tempfile::tempdir().unwrap();
-        let at = dir.path();
-        // sshd as root wants this folder; a package's service makes it.
-        let _ = fs::create_dir_all("/run/sshd");
-        for key in ["host", "user"] {
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at.join(key)).status().unwrap();
-            assert!(made.success());
-        }
-        let public = fs::read_to_string(at.join("user.pub")).unwrap();
-        let forced = command(at).replace('"', "\\\"");
-        fs::write(at.join("authorized_keys"), format!("restrict,command=\"{forced}\" {public}")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let known = fs::read_to_string(at.join("host.pub")).unwrap();
-        fs::write(at.join("known_hosts"), format!("[127.0.0.1]:{port} {known}")).unwrap();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\n",
-            at.display()
-        );
-        fs::write(at.join("sshd_config"), config).unwrap();
-        let log = File::create(at.join("sshd.log")).unwrap();
-        let server = Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(at.join("sshd_config")).stderr(log).spawn().unwrap();
-        let sshd = Self { dir, port, server };
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "sshd does not listen: {}", sshd.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        sshd
-    }
-
-    /// With the real hand and this allow-list; `DIR` in it is the test's folder.
-    fn with_hand(allow_list: &str) -> Self {
-        Self::start(|dir| {
-            fs::create_dir(dir.join("logs")).unwrap();
-            fs::write(dir.join("hand.yaml"), allow_list.replace("DIR", &dir.display().to_string())).unwrap();
-            format!("{PARAMEDIC} hand --config {}/hand.yaml", dir.display())
-        })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("sshd.log")).unwrap()
-    }
-
-    fn known(&self, limits: Limits) -> Known {
-        self.known_with(self.port, &self.path("known_hosts"), "api-gateway.service", limits)
-    }
-
-    fn known_with(&self, port: u16, known_hosts: &Path, unit: &str, limits: Limits) -> Known {
-        let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-        let reach = json!({"ssh": {
-            "address": "127.0.0.1", "port": port, "user": user.trim(), "key_file": self.path("user"), "known_hosts_file": known_hosts
-        }});
-        let inventory = json!({
-            "hosts": [{"name": "web-1", "reach": reach, "log_roots": [self.path("logs"), self.path("other-logs")]}],
-            "services": [{"name": "api", "hosts": ["web-1"], "reach": {"systemd": {"unit": unit}}}]
-        });
-        Known::new(inventory, self.dir.path(), limits)
-    }
-
-    /// Connections that are still open would have their folder here.
-    fn open_connections(&self) -> usize {
-        let entries = fs::read_dir(self.path("ssh")).unwrap().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".ssh-connection")).count()
-    }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-const ALLOWED: &str = "units:\n  api-gateway.service: [status]\nlog_roots: [DIR/logs]\nresources: true\n";
 
 #[tokio::test]
 async fn a_hand_tells_its_hosts_resources() {
@@ -271,7 +179,7 @@ async fn a_service_of_several_units_on_two_hosts_is_seen_restarted_and_scaled() 
             {"name": "wide", "hosts": ["web-1", "web-2"], "reach": {"systemd": {"unit": "wide.service"}}},
         ]
     });
-    let known = Known::new(inventory, sshd.dir.path(), Limits::default());
+    let known = Known::new(inventory, sshd.dir(), Limits::default());
     let (fleet, worker, wide) = (&known.fleet, known.service("worker"), known.service("wide"));
 
     let down = fleet.status(worker, None).await.unwrap_or_else(|e| panic!("{e}\n{}", sshd.log()));

@@ -1,10 +1,10 @@
 //! The host's own allow-list, `/etc/paramedic/hand.yaml`: what Paramedic may ask of this host. Whoever holds the key gets this
 //! and no more. A list that is absent or broken allows nothing.
 
-use super::Op;
+use super::{Op, Terms};
 use crate::clients::fleet::ReachError;
 use crate::clients::fleet::local::systemd::{Unit, parse_units};
-use crate::domain::{DangerLevel, protected_path};
+use crate::domain::{DangerLevel, Time, protected_path};
 use crate::safety::command::classify;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,15 @@ pub struct AllowList {
     /// The highest danger level of a diagnosis command that may be run; none without it, CRITICAL never.
     #[serde(default)]
     commands: Option<DangerLevel>,
+    /// Is a request refused that comes without a certificate made for it?
+    #[serde(default)]
+    require_grant: bool,
+    /// Where the numbers of used grants are kept for as long as they open anything; made where it is not there.
+    #[serde(default)]
+    used_grants: Option<PathBuf>,
 }
+
+const USED_GRANTS: &str = "/run/paramedic-hand";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +73,17 @@ impl AllowList {
 
     pub fn log_roots(&self) -> Vec<PathBuf> {
         self.log_roots.clone()
+    }
+
+    /// A certificate's terms, once it is known which request came: a change uses its grant up.
+    pub fn admit(&self, terms: Option<&Terms>, op: &Op, now: Time) -> Result<(), String> {
+        match terms {
+            None if self.require_grant => {
+                Err("the allow-list says `require_grant: true`: expected a certificate made for this request".to_owned())
+            }
+            Some(terms) if op.acts() => terms.use_up(self.used_grants.as_deref().unwrap_or(Path::new(USED_GRANTS)), now),
+            _ => Ok(()),
+        }
     }
 
     /// `Err` says what is missing from the list, for the one who reads the incident.

@@ -3,11 +3,14 @@
 
 mod allow;
 mod serve;
+mod terms;
 
 pub use allow::AllowList;
-pub use serve::{Caller, serve};
+pub use serve::{Bounds, Caller, serve};
+pub use terms::Terms;
 
 use crate::clients::sandbox::Told;
+use crate::redaction::Redactor;
 use crate::safety::command::classify;
 
 use super::{Cleaned, InstanceStatus, LogLevel, ReachError, ResourceCheck, Resources};
@@ -55,6 +58,19 @@ impl Op {
             Self::Clean { .. } => "clean",
             Self::Command { .. } => "command",
         }
+    }
+
+    /// The verb and what it is about, for logs.
+    pub fn summary(&self) -> String {
+        let about = match self {
+            Self::Status { units } | Self::Logs { units, .. } => units.join(","),
+            Self::Restart { unit } | Self::Start { unit } => unit.clone(),
+            Self::Resources { .. } => String::new(),
+            // Somebody may have typed a secret into it.
+            Self::Command { command } => Redactor::default().text(command).into_owned(),
+            Self::Clean { paths, .. } => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(","),
+        };
+        format!("{} {about}", self.verb()).trim_end().to_owned()
     }
 
     pub fn acts(&self) -> bool {

@@ -1,7 +1,7 @@
 //! One run of the hand: read a request, judge it by the allow-list, perform it, reply, leave one line in the host's log. A
 //! refusal is a reply like any other. Nothing but the reply goes to stdout.
 
-use super::{AllowList, HandReply, HandRequest, HandResult, MAX_REQUEST, Op, VERSION};
+use super::{AllowList, HandReply, HandRequest, HandResult, MAX_REQUEST, Op, Terms, VERSION};
 use crate::clients::fleet::{Limits, error::excerpt, local};
 use crate::clients::sandbox::Sandbox;
 use crate::domain::Time;
@@ -21,17 +21,24 @@ pub struct Caller {
     pub command: Option<String>,
 }
 
+/// What this host says a caller may have: its allow-list, and the terms of the certificate that let the caller in.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    pub allow_list: &'a Path,
+    pub terms: Option<&'a Terms>,
+}
+
 /// Fails only if the reply cannot be written.
-pub async fn serve<R, W>(allow_list: &Path, caller: &Caller, stdin: R, mut stdout: W, now: Time, limits: &Limits) -> std::io::Result<()>
+pub async fn serve<R, W>(bounds: Bounds<'_>, caller: &Caller, stdin: R, mut stdout: W, now: Time, limits: &Limits) -> std::io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let began = Instant::now();
-    let reply = match read(stdin).await {
+    let reply = match read(stdin, bounds.terms, now).await {
         Ok(request) => {
-            let result = perform(allow_list, &request.op, now, limits).await;
-            log(caller, &request.request, &summary(&request.op), &result, began.elapsed());
+            let result = perform(bounds, &request.op, now, limits).await;
+            log(caller, &request.request, &request.op.summary(), &result, began.elapsed());
             reply(request.request, result)
         }
         Err(why) => {
@@ -50,7 +57,7 @@ fn reply(request: String, result: HandResult) -> HandReply {
     HandReply { version: VERSION, request, result }
 }
 
-async fn read(stdin: impl AsyncRead + Unpin) -> Result<HandRequest, String> {
+async fn read(stdin: impl AsyncRead + Unpin, terms: Option<&Terms>, now: Time) -> Result<HandRequest, String> {
     let mut bytes = Vec::new();
     let mut bounded = stdin.take(MAX_REQUEST as u64 + 1);
     match tokio::time::timeout(READ_LIMIT, bounded.read_to_end(&mut bytes)).await {
@@ -58,6 +65,9 @@ async fn read(stdin: impl AsyncRead + Unpin) -> Result<HandRequest, String> {
         Ok(Err(e)) => return Err(format!("the request cannot be read: {e}")),
         Ok(Ok(_)) if bytes.len() > MAX_REQUEST => return Err(format!("the request is longer than {MAX_REQUEST} bytes")),
         Ok(Ok(_)) => {}
+    }
+    if let Some(terms) = terms {
+        terms.check(&bytes, now)?;
     }
     let request: HandRequest =
         serde_json::from_slice(&bytes).map_err(|e| format!("not a request of version {VERSION}: {e}; it began {}", excerpt(&bytes)))?;
@@ -67,13 +77,13 @@ async fn read(stdin: impl AsyncRead + Unpin) -> Result<HandRequest, String> {
     Ok(request)
 }
 
-async fn perform(allow_list: &Path, op: &Op, now: Time, limits: &Limits) -> HandResult {
-    let list = match AllowList::load(allow_list) {
+async fn perform(bounds: Bounds<'_>, op: &Op, now: Time, limits: &Limits) -> HandResult {
+    let list = match AllowList::load(bounds.allow_list) {
         Ok(list) => list,
         Err(why) => return HandResult::Refused { why },
     };
-    match list.check(op) {
-        Ok(()) => HandResult::from_local(local::perform(op, list.log_roots(), now, limits, &sandbox(allow_list)).await),
+    match list.check(op).and_then(|()| list.admit(bounds.terms, op, now)) {
+        Ok(()) => HandResult::from_local(local::perform(op, list.log_roots(), now, limits, &sandbox(bounds.allow_list)).await),
         Err(why) => HandResult::Refused { why },
     }
 }
@@ -81,17 +91,6 @@ async fn perform(allow_list: &Path, op: &Op, now: Time, limits: &Limits) -> Hand
 /// The hand's own settings are nobody's to read.
 fn sandbox(allow_list: &Path) -> Sandbox {
     Sandbox { hidden: allow_list.parent().map(Path::to_owned).into_iter().collect(), ..Sandbox::default() }
-}
-
-fn summary(op: &Op) -> String {
-    let about = match op {
-        Op::Status { units } | Op::Logs { units, .. } => units.join(","),
-        Op::Restart { unit } | Op::Start { unit } => unit.clone(),
-        Op::Resources { .. } => String::new(),
-        Op::Command { command } => command.clone(),
-        Op::Clean { paths, .. } => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(","),
-    };
-    format!("{} {about}", op.verb())
 }
 
 /// To the host's syslog; to stderr where there is none. Everything in it is a stranger's text: escaped and cut.
