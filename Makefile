@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # sshd, dockerd and debootstrap live in the sbin folders, which Debian leaves out of an ordinary user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test setup lint adversary bench chaos chaos-scenarios chaos-clean image clean toolchain
+.PHONY: help demo test setup lint adversary bench fuzz chaos chaos-scenarios chaos-clean image clean toolchain
 
 help:
 	@echo 'make demo             build and show the main job; installs nothing, needs no input'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint             formatting, clippy with warnings as errors'
 	@echo 'make adversary        a hostile, an obedient and a credulous model at full size (ADVERSARY_CALLS, ADVERSARY_SEED)'
 	@echo 'make bench            print how fast it is'
+	@echo 'make fuzz             feed every parser with made-up inputs, FUZZ_SECONDS=60 each (docs/fuzzing.md)'
 	@echo 'make chaos            kill a unit on a host with a real systemd and watch it come back (root)'
 	@echo 'make chaos-scenarios  run chaos/scenarios/*.yaml'
 	@echo 'make image            docker build -t paramedic .'
@@ -37,6 +38,7 @@ test: setup toolchain
 
 lint: toolchain
 	$(CARGO) fmt --all --check
+	rustfmt --check --edition 2024 fuzz/src/main.rs
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 bench: toolchain
@@ -49,6 +51,9 @@ ADVERSARY_SEED ?= $(shell date +%s)
 adversary: toolchain
 	PARAMEDIC_ADVERSARY_CALLS=$(ADVERSARY_CALLS) PARAMEDIC_ADVERSARY_SEED=$(ADVERSARY_SEED) \
 	  $(CARGO) nextest run --release --locked --features failpoints --profile adversary --no-capture -E 'test(adversary::)'
+
+fuzz: setup toolchain
+	scripts/fuzz.sh
 
 chaos: setup toolchain
 	$(CARGO) build --locked --profile $(PROFILE)

@@ -9,6 +9,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # command : package that brings it
 readonly NEEDS=(
   cc:gcc
+  c++:g++
   prometheus:prometheus
   promtool:prometheus
   prometheus-alertmanager:prometheus-alertmanager

@@ -28,7 +28,7 @@ enum Test {
     FitsNot(Regex),
 }
 
-/// One comparison of one label.
+/// One comparison of one label. Shown as `parse` reads it.
 #[derive(Debug, Clone)]
 pub struct Matcher {
     pub name: String,
@@ -56,8 +56,28 @@ impl fmt::Display for Matcher {
             Test::Fits(_) => "=~",
             Test::FitsNot(_) => "!~",
         };
-        write!(f, "{}{operator}{:?}", self.name, self.value)
+        match self.name.contains(reserved) {
+            true => write!(f, "{}{operator}{}", quote(&self.name), quote(&self.value)),
+            false => write!(f, "{}{operator}{}", self.name, quote(&self.value)),
+        }
     }
+}
+
+/// In quotes, with the escapes that are read back here; what does not show is written as its number.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c if c == '\'' || c.escape_debug().count() == 1 => quoted.push(c),
+            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// One matcher, or several between commas, with or without braces; all of them have to fit.
@@ -303,6 +323,20 @@ mod tests {
             assert_eq!((error.at, error.what.contains(what)), (at, true), "{text}: {error}");
         }
         assert!(parse(&"a".repeat(TEXT_SIZE + 1)).unwrap_err().text.len() < 100);
+    }
+
+    #[test]
+    fn a_matcher_is_shown_as_it_is_read() {
+        for (text, shown) in [
+            ("a = b", r#"a="b""#),
+            (r#""a b"!~"x|y""#, r#""a b"!~"x|y""#),
+            (r#"a="\"\\\n' ä""#, r#"a="\"\\\n' ä""#),
+            (r#"a="\u0000\u202e""#, r#"a="\U00000000\U0000202e""#),
+        ] {
+            let read = parse(text).unwrap();
+            assert_eq!(read[0].to_string(), shown, "{text}");
+            assert_eq!(parse(shown).unwrap()[0].to_string(), shown);
+        }
     }
 
     proptest! {

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// A file larger than this is no configuration.
 const LIMIT: u64 = 4 * 1024 * 1024;
+/// Lists and maps in one another. Reading recurses over them: the 64 that the library allows overflow a worker thread's stack.
+const DEEPEST: usize = 24;
 /// Errors told of one file; a reader who has mended so many asks again.
 const MOST: usize = 50;
 
@@ -54,13 +56,17 @@ pub struct Document {
 
 impl Document {
     pub fn open(path: &Path, complaints: &mut Vec<Complaint>) -> Option<Self> {
-        let text = match read_text(path) {
-            Ok(text) => text,
+        match read_text(path) {
+            Ok(text) => Self::parse(path, &text, complaints),
             Err(why) => {
                 complaints.push(Complaint::of_file(path, why));
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// The path is only for the complaints.
+    pub fn parse(path: &Path, text: &str, complaints: &mut Vec<Complaint>) -> Option<Self> {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Some(Self {
                 path: path.to_owned(),
@@ -70,7 +76,8 @@ impl Document {
                 overridden: Vec::new(),
             });
         }
-        match serde_saphyr::from_str::<Spanned<Node>>(&text) {
+        let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEEPEST } };
+        match serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options) {
             Ok(root) => {
                 Some(Self { path: path.to_owned(), root: spot(root), hidden: Vec::new(), secret_files: Vec::new(), overridden: Vec::new() })
             }

@@ -8,12 +8,14 @@ mod embedded;
 mod file;
 mod policies;
 mod secrets;
+mod text;
 mod tree;
 
 pub use document::Complaint;
 pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
 pub use policies::{GROUPS, shipped as shipped_policies};
+pub use text::{rules_of, runbook_of, services_of};
 
 use crate::classifier::{Rules, RulesFile, Targets};
 use crate::clients::fleet::grant::Authority;
@@ -333,7 +335,10 @@ fn loopback_without_token(listen: SocketAddr, token: bool, warnings: &mut Vec<St
 }
 
 fn read_rules(path: &Path, known: &BTreeSet<String>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
-    let mut document = Document::open(path, complaints)?;
+    rules_in(&mut Document::open(path, complaints)?, known, complaints)
+}
+
+fn rules_in(document: &mut Document, known: &BTreeSet<String>, complaints: &mut Vec<Complaint>) -> Option<Rules> {
     let file: RulesFile = document.read(complaints)?;
     document.check(Rules::build(file, known), complaints)
 }
@@ -345,6 +350,10 @@ fn read_services(
 ) -> Option<(Inventory, Targets)> {
     let mut document = Document::open(path, complaints)?;
     document.expand(environment, complaints);
+    services_in(&mut document, complaints)
+}
+
+fn services_in(document: &mut Document, complaints: &mut Vec<Complaint>) -> Option<(Inventory, Targets)> {
     let file: InventoryFile = document.read(complaints)?;
     let targets = document.check(Targets::build(&file), complaints);
     let inventory = document.check(Inventory::build(file), complaints);

@@ -145,9 +145,12 @@ impl InclusionProof {
             return Err(ProofError::File("expected c2sp.org/tlog-proof@v1 on the first line"));
         }
         let mut extra = Vec::new();
-        if let Some(encoded) = lines.next_if(|line| line.starts_with("extra ")) {
-            let encoded = encoded.trim_start_matches("extra ");
+        if let Some(encoded) = lines.next_if(|line| line.starts_with("extra ")).and_then(|line| line.strip_prefix("extra ")) {
             extra = STANDARD.decode(encoded).map_err(|_| ProofError::File("expected base64 behind `extra`"))?;
+            // Nothing is said by leaving the line out: one spelling a proof.
+            if extra.is_empty() {
+                return Err(ProofError::File("expected something behind `extra`"));
+            }
         }
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(size_of);
         let index = index.ok_or(ProofError::File("expected `index NUMBER`"))?;
@@ -256,6 +259,8 @@ mod tests {
             text.replace("index 7", "index 07"),
             text.replace("index 7\n", ""),
             text.replace("extra ", "extra  "),
+            text.replace("extra ", "extra extra "),
+            bare.render().replace("index", "extra \nindex"),
             text.replacen("AwM", "AwM=", 1),
             text.replace("\n\n", "\n"),
             String::new(),

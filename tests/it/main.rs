@@ -4,6 +4,7 @@
 mod adversary;
 mod architecture;
 mod cli;
+mod fuzz;
 mod ledger;
 mod planning;
 mod policies;

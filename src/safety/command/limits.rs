@@ -5,12 +5,13 @@
 pub const LONGEST: usize = 4096;
 /// Opening brackets, substitutions and keywords together. The parser recurses over them; several hundred overflow its stack.
 pub const MOST_OPENERS: usize = 32;
-/// Round brackets in one another. Each one that is left open doubles what the parser tries: 24 take a second, 8 nothing.
+/// Brackets in one another, round and square ones each. A round one that is left open doubles what the parser tries: 24 take a second,
+/// 8 nothing. Square ones (`a[a[a[`) cost the second grammar the square of their number: a line full of them took two seconds.
 pub const DEEPEST_BRACKETS: usize = 8;
 
 /// What reads as a letter and shows as nothing.
 const BLANK_LETTERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
-const KEYWORDS: [&str; 9] = ["if", "for", "while", "until", "case", "select", "function", "coproc", "[["];
+const KEYWORDS: [&str; 10] = ["if", "for", "while", "until", "case", "select", "function", "coproc", "[[", "!"];
 
 /// `Err` says what is wrong and what was expected.
 pub fn check(text: &str) -> Result<(), String> {
@@ -27,20 +28,20 @@ pub fn check(text: &str) -> Result<(), String> {
     if openers > MOST_OPENERS {
         return Err(format!("{openers} brackets and keywords are too many to follow: expected at most {MOST_OPENERS}"));
     }
-    if brackets(text) > DEEPEST_BRACKETS {
+    if nested(text, '(', ')').max(nested(text, '[', ']')) > DEEPEST_BRACKETS {
         return Err(format!("brackets are nested too deep to follow: expected at most {DEEPEST_BRACKETS}"));
     }
     Ok(())
 }
 
-/// The deepest nesting of round brackets, quoted ones included.
-fn brackets(text: &str) -> usize {
+/// The deepest nesting of these brackets, quoted ones included.
+fn nested(text: &str, opening: char, closing: char) -> usize {
     let (mut open, mut deepest) = (0_usize, 0);
     for c in text.chars() {
-        match c {
-            '(' => open += 1,
-            ')' => open = open.saturating_sub(1),
-            _ => {}
+        if c == opening {
+            open += 1;
+        } else if c == closing {
+            open = open.saturating_sub(1);
         }
         deepest = deepest.max(open);
     }
@@ -92,6 +93,9 @@ mod tests {
         assert!(check(&"()".repeat(33)).unwrap_err().contains("at most 32"));
         check(&"(".repeat(8)).unwrap();
         assert!(check(&"(".repeat(9)).unwrap_err().contains("nested too deep"));
+        check(&"[a]".repeat(100)).unwrap();
+        assert!(check(&"a[".repeat(9)).unwrap_err().contains("nested too deep"));
+        assert!(check(&format!("[[ {}x ]]", "! ".repeat(32))).unwrap_err().contains("at most 32"));
         assert!(check(&"if ".repeat(33)).is_err() && check("   ").is_err());
     }
 }

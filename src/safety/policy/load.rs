@@ -171,7 +171,7 @@ impl Shelf {
             let problem = match self.written.get(AsRef::<str>::as_ref(id)).and_then(|written| Some((written, text(&written.file)?))) {
                 Some((written, (name, text))) => {
                     let file = File { name, text };
-                    let start = text.lines().take(written.line - 1).map(|line| line.len() + 1).sum();
+                    let start = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
                     file.told(diagnostic, start)
                 }
                 None => PolicyProblem { file: "the policies".into(), at: None, message: diagnostic.to_string() },
