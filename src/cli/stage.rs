@@ -139,12 +139,15 @@ impl Stage {
     }
 }
 
-/// A folder on a file system with room: the usual one, else one in memory.
+/// A folder on a file system with room: the usual one, else one in memory (not /dev/shm: below /dev nothing is ever cleaned).
 pub fn roomy_folder() -> anyhow::Result<TempDir> {
     let usual = std::env::temp_dir();
-    let places = [usual.as_path(), Path::new("/dev/shm"), Path::new(".")];
-    let roomy = places.into_iter().find(|place| used_percent(place).is_some_and(|used| used < TOO_FULL));
-    let place = roomy.ok_or_else(|| anyhow!("no file system with room for the stage: {} is too full", usual.display()))?;
+    let mine = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let places = [Some(usual.clone()), mine, Some("/run".into()), Some(".".into())];
+    let writable = |place: &PathBuf| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok();
+    let roomy = |place: &PathBuf| used_percent(place).is_some_and(|used| used < TOO_FULL);
+    let place = places.into_iter().flatten().find(|place| writable(place) && roomy(place));
+    let place = place.ok_or_else(|| anyhow!("no file system with room for the stage: {} is too full", usual.display()))?;
     Ok(tempfile::Builder::new().prefix("paramedic-").tempdir_in(place)?)
 }
 

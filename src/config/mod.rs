@@ -6,6 +6,7 @@ mod approvers;
 mod document;
 mod embedded;
 mod file;
+mod parts;
 mod policies;
 mod secrets;
 mod text;
@@ -14,13 +15,14 @@ mod tree;
 pub use document::Complaint;
 pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
+pub use parts::{Standing, approvers, halt_file, ledger, redactor, standing, store_url};
 pub use policies::{GROUPS, shipped as shipped_policies};
 pub use text::{rules_of, runbook_of, services_of};
 
 use crate::classifier::{Rules, RulesFile, Targets};
 use crate::clients::fleet::grant::Authority;
 use crate::clients::llm::LlmSettings;
-use crate::domain::{Inventory, InventoryFile, Mode};
+use crate::domain::{Inventory, InventoryFile};
 use crate::engine::Settings;
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
@@ -209,114 +211,11 @@ pub fn load_inventory(folder: &Path, environment: &dyn Fn(&str) -> Option<String
     }
 }
 
-/// What the main file says of how much is done by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    pub mode: Mode,
-    /// Is a model configured?
-    pub model: bool,
-}
-
-/// The standing alone, for whoever only wants to know what would become of an alert. Without a main file: mode auto, no model.
-pub fn standing(folder: &Path) -> Result<Standing, Vec<Complaint>> {
-    let path = folder.join("paramedic.yaml");
-    if !path.exists() {
-        return Ok(Standing::default());
-    }
-    let mut complaints = Vec::new();
-    let standing = Document::open(&path, &mut complaints).and_then(|document| {
-        let mode = match document.value_at("mode") {
-            None => Mode::default(),
-            Some(value) => match serde_json::from_value(value) {
-                Ok(mode) => mode,
-                Err(_) => {
-                    complaints.push(document.complaint("mode", "expected auto, review or disabled"));
-                    return None;
-                }
-            },
-        };
-        Some(Standing { mode, model: document.value_at("llm").is_some() })
-    });
-    standing.ok_or(complaints)
-}
-
 /// Absolute: children are told apart by their run folder. Two stores have two.
 fn beside_store(named: Option<&Path>, store_url: &str, usual: &str) -> PathBuf {
     let store = Path::new(store_url.trim_start_matches("sqlite://"));
     let wanted = named.map_or_else(|| store.parent().unwrap_or(Path::new("")).join(usual), Path::to_owned);
     std::path::absolute(&wanted).unwrap_or(wanted)
-}
-
-/// The store's address alone: all that reading it, or deciding, needs. A mistake elsewhere in the configuration, or a secret that
-/// only the server may read, keeps nobody from its incidents.
-pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<Complaint>> {
-    if let Some(url) = &overrides.database_url {
-        return Ok(url.clone());
-    }
-    let mut complaints = Vec::new();
-    let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
-    let url = url.map(|named| named.unwrap_or_else(file::store_url));
-    url.filter(|_| complaints.is_empty()).ok_or(complaints)
-}
-
-/// What knows every secret of the main file that can be read here, for commands that need nothing else of it: where a file of secrets is
-/// only the server's, the server finds that one when it reads what was written.
-pub fn redactor(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Redactor {
-    file::redactor(path, overrides, environment).unwrap_or_default()
-}
-
-/// The people alone, without their tokens: all that a decision on the command line needs besides the store. A file that only the server
-/// may read keeps nobody from deciding.
-pub fn approvers(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Approvers, Vec<Complaint>> {
-    if !path.exists() {
-        return Ok(Approvers::default());
-    }
-    let mut complaints = Vec::new();
-    let read = Document::open(path, &mut complaints).and_then(|mut document| {
-        document.keep("approvers", &["token", "token_file"]);
-        document.each_text(&mut |_, text| secrets::expand(text, &mut |name| environment(name)), &mut complaints);
-        let people: People = document.read(&mut complaints)?;
-        document.check(approvers::build(&people.approvers, &[], None), &mut complaints)
-    });
-    read.filter(|_| complaints.is_empty()).ok_or(complaints)
-}
-
-#[derive(serde::Deserialize)]
-struct People {
-    #[serde(default)]
-    approvers: Vec<approvers::ApproverKeys>,
-}
-
-/// The store's address and the ledger's keys: all that reading the log needs, whatever is wrong elsewhere.
-pub fn ledger(
-    path: &Path,
-    overrides: &Overrides,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(String, LedgerKeys), Vec<Complaint>> {
-    let url = store_url(path, overrides, environment)?;
-    let mut complaints = Vec::new();
-    let keys = Document::open(path, &mut complaints).and_then(|mut document| {
-        let slack = document.keep_only("ledger", "slack");
-        document.expand(environment, &mut complaints);
-        let section: file::LedgerSection = document.read(&mut complaints)?;
-        let problems = section.ledger.check(slack);
-        complaints.extend(problems.iter().map(|problem| document.complaint(&problem.path, &problem.message)));
-        Some(section.ledger)
-    });
-    keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
-}
-
-/// The halt file's path alone, with the same care.
-pub fn halt_file(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Vec<Complaint>> {
-    let url = store_url(path, overrides, environment)?;
-    let mut complaints = Vec::new();
-    // A store that is named on the command line needs no configuration.
-    let named = match Document::open(path, &mut complaints) {
-        None if overrides.database_url.is_some() => return Ok(beside_store(None, &url, "HALT")),
-        document => document.and_then(|document| document.text_at("halt_file", environment, &mut complaints)),
-    };
-    let found = named.map(|named| beside_store(named.as_deref().map(Path::new), &url, "HALT"));
-    found.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
 /// A freeze of a service that is not there freezes nothing.

@@ -1,0 +1,113 @@
+//! Single parts of the main file, for commands that need no more of it: a mistake elsewhere, or a secret that only the server may read, keeps
+//! nobody from them.
+
+use super::document::Document;
+use super::{Complaint, Overrides, approvers as people, beside_store, file, secrets};
+use crate::domain::Mode;
+use crate::publish::LedgerKeys;
+use crate::redaction::Redactor;
+use crate::safety::Approvers;
+use std::path::{Path, PathBuf};
+
+/// What the main file says of how much is done by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub mode: Mode,
+    /// Is a model configured?
+    pub model: bool,
+}
+
+/// The standing alone, for whoever only wants to know what would become of an alert. Without a main file: mode auto, no model.
+pub fn standing(folder: &Path) -> Result<Standing, Vec<Complaint>> {
+    let path = folder.join("paramedic.yaml");
+    if !path.exists() {
+        return Ok(Standing::default());
+    }
+    let mut complaints = Vec::new();
+    let standing = Document::open(&path, &mut complaints).and_then(|document| {
+        let mode = match document.value_at("mode") {
+            None => Mode::default(),
+            Some(value) => match serde_json::from_value(value) {
+                Ok(mode) => mode,
+                Err(_) => {
+                    complaints.push(document.complaint("mode", "expected auto, review or disabled"));
+                    return None;
+                }
+            },
+        };
+        Some(Standing { mode, model: document.value_at("llm").is_some() })
+    });
+    standing.ok_or(complaints)
+}
+
+/// The store's address alone: all that reading it, or deciding, needs. A mistake elsewhere in the configuration, or a secret that
+/// only the server may read, keeps nobody from its incidents.
+pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Vec<Complaint>> {
+    if let Some(url) = &overrides.database_url {
+        return Ok(url.clone());
+    }
+    let mut complaints = Vec::new();
+    let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
+    let url = url.map(|named| named.unwrap_or_else(file::store_url));
+    url.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// What knows every secret of the main file that can be read here, for commands that need nothing else of it: where a file of secrets is
+/// only the server's, the server finds that one when it reads what was written.
+pub fn redactor(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Redactor {
+    file::redactor(path, overrides, environment).unwrap_or_default()
+}
+
+/// The people alone, without their tokens: all that a decision on the command line needs besides the store. A file that only the server
+/// may read keeps nobody from deciding.
+pub fn approvers(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Approvers, Vec<Complaint>> {
+    if !path.exists() {
+        return Ok(Approvers::default());
+    }
+    let mut complaints = Vec::new();
+    let read = Document::open(path, &mut complaints).and_then(|mut document| {
+        document.keep("approvers", &["token", "token_file"]);
+        document.each_text(&mut |_, text| secrets::expand(text, &mut |name| environment(name)), &mut complaints);
+        let found: People = document.read(&mut complaints)?;
+        document.check(people::build(&found.approvers, &[], None), &mut complaints)
+    });
+    read.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+#[derive(serde::Deserialize)]
+struct People {
+    #[serde(default)]
+    approvers: Vec<people::ApproverKeys>,
+}
+
+/// The store's address and the ledger's keys: all that reading the log needs, whatever is wrong elsewhere.
+pub fn ledger(
+    path: &Path,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, LedgerKeys), Vec<Complaint>> {
+    let url = store_url(path, overrides, environment)?;
+    let mut complaints = Vec::new();
+    let keys = Document::open(path, &mut complaints).and_then(|mut document| {
+        let slack = document.keep_only("ledger", "slack");
+        document.expand(environment, &mut complaints);
+        let section: file::LedgerSection = document.read(&mut complaints)?;
+        let problems = section.ledger.check(slack);
+        complaints.extend(problems.iter().map(|problem| document.complaint(&problem.path, &problem.message)));
+        Some(section.ledger)
+    });
+    keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
+}
+
+/// The halt file's path alone, with the same care.
+pub fn halt_file(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Vec<Complaint>> {
+    let url = store_url(path, overrides, environment)?;
+    let mut complaints = Vec::new();
+    // A store that is named on the command line needs no configuration.
+    let named = match Document::open(path, &mut complaints) {
+        None if overrides.database_url.is_some() => return Ok(beside_store(None, &url, "HALT")),
+        document => document.and_then(|document| document.text_at("halt_file", environment, &mut complaints)),
+    };
+    let found = named.map(|named| beside_store(named.as_deref().map(Path::new), &url, "HALT"));
+    found.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
