@@ -43,7 +43,14 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("quote", quote);
     environment
+}
+
+/// One word of a shell command, whatever a label holds.
+fn quote(text: &str) -> Result<String, minijinja::Error> {
+    let quoted = shlex::try_quote(text).map(Into::into);
+    quoted.map_err(|e| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, format!("quote: {e}")))
 }
 
 /// Is the condition true?
@@ -213,6 +220,18 @@ mod tests {
         ] {
             assert_eq!(fill(&json!({ "a": [text] }), &world()).unwrap(), json!({ "a": [expected] }), "{text}");
         }
+    }
+
+    #[test]
+    fn a_quoted_label_is_one_word_of_a_command() {
+        for (label, expected) in
+            [("api", "api"), ("a; rm -rf /", "'a; rm -rf /'"), ("it's $(id)", "\"it's \"'$(id)'"), ("", "''"), ("a\nb", "'a\nb'")]
+        {
+            let filled = fill(&json!("ps -C {{ incident.service | quote }}"), &json!({ "incident": { "service": label } }));
+            assert_eq!(filled.unwrap(), json!(format!("ps -C {expected}")), "{label}");
+            assert_eq!(shlex::split(expected).unwrap(), [label]);
+        }
+        assert!(fill(&json!("x {{ incident.service | quote }}"), &json!({ "incident": { "service": "a\u{0}b" } })).is_err());
     }
 
     #[test]

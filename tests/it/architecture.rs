@@ -312,3 +312,16 @@ fn judgement_and_nouns_know_no_async_and_no_clock() {
     }
     complaints.none();
 }
+
+/// `docker build` sees what .dockerignore lets through, and Cargo refuses a manifest whose targets are not there.
+#[test]
+fn the_images_build_context_holds_every_target_of_the_manifest() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (manifest, ignored) = (read("Cargo.toml"), read(".dockerignore"));
+    for (kind, folder) in [("bench", "benches"), ("test", "tests"), ("example", "examples")] {
+        let named = manifest.lines().any(|line| line == format!("[[{kind}]]"));
+        let there = ignored.lines().any(|line| line == format!("!{folder}"));
+        assert!(there || !named, "Cargo.toml names a {kind}: expected `!{folder}` in .dockerignore");
+    }
+}
