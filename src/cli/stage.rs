@@ -139,11 +139,11 @@ impl Stage {
     }
 }
 
-/// A folder on a file system with room: the usual one, else one in memory (not /dev/shm: below /dev nothing is ever cleaned).
+/// A folder on a file system with room: the usual one, else one in memory.
 pub fn roomy_folder() -> anyhow::Result<TempDir> {
     let usual = std::env::temp_dir();
     let mine = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let places = [Some(usual.clone()), mine, Some("/run".into()), Some(".".into())];
+    let places = [Some(usual.clone()), mine, Some("/dev/shm".into()), Some(".".into())];
     let writable = |place: &PathBuf| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok();
     let roomy = |place: &PathBuf| used_percent(place).is_some_and(|used| used < TOO_FULL);
     let place = places.into_iter().flatten().find(|place| writable(place) && roomy(place));

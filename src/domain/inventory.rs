@@ -337,13 +337,13 @@ const PROTECTED: [&str; 11] = ["/", "/etc", "/usr", "/bin", "/sbin", "/lib", "/l
 
 /// Is this path, or what it lies below, protected? `/` protects itself only; so do the bare `/var`, `/home` and `/root`.
 pub fn protected_path(path: &Path) -> bool {
-    let bare = ["/", "/var", "/home", "/root", "/opt", "/srv", "/tmp", "/mnt", "/var/lib"];
+    let bare = ["/", "/var", "/home", "/root", "/opt", "/srv", "/tmp", "/dev/shm", "/mnt", "/var/lib"];
     bare.iter().any(|p| path == Path::new(p)) || system_path(path)
 }
 
-/// Does it lie in one of the system's own places?
+/// Does it lie in one of the system's own places? Below `/dev/shm` are no devices: it is a `/tmp` in memory.
 pub fn system_path(path: &Path) -> bool {
-    PROTECTED[1..].iter().any(|p| path.starts_with(p))
+    PROTECTED[1..].iter().any(|p| path.starts_with(p)) && !path.starts_with("/dev/shm")
 }
 
 fn check_roots(roots: &[PathBuf], at: &str, problems: &mut Vec<Problem>) {

@@ -42,7 +42,7 @@ pub fn read(body: &Json) -> Result<Answer, String> {
             None => "there is no choice in it".to_owned(),
         });
     };
-    let mut text = without_reasoning(&text_of(message.get("content")));
+    let mut text = cut(without_reasoning(&text_of(message.get("content"))).trim(), LONGEST_TEXT);
     let mut calls = Vec::new();
     match (message.get("tool_calls").and_then(Json::as_array), message.get("function_call")) {
         (Some(list), _) => calls.extend(list.iter().filter_map(|call| read_call(call.get("function").unwrap_or(call)))),
@@ -50,10 +50,11 @@ pub fn read(body: &Json) -> Result<Answer, String> {
         (None, None) => {}
     }
     if calls.len() > MOST_CALLS {
-        text = format!("{text}\n({} further calls were dropped)", calls.len() - MOST_CALLS);
+        // Behind the cut: a long text must not hide it.
+        text = format!("{text}\n({} further calls were dropped)", calls.len() - MOST_CALLS).trim_start().to_owned();
         calls.truncate(MOST_CALLS);
     }
-    Ok(Answer { text: cut(text.trim(), LONGEST_TEXT), calls, tokens: tokens(body.get("usage")) })
+    Ok(Answer { text, calls, tokens: tokens(body.get("usage")) })
 }
 
 fn text_of(content: Option<&Json>) -> String {
@@ -182,6 +183,8 @@ mod tests {
         assert_eq!(message(json!({ "content": "<think>never ends" })).text, "");
         assert_eq!(message(json!({ "content": null, "function_call": { "name": "old" } })).calls[0].name, "old");
         let many: Vec<_> = (0..40).map(|_| json!({ "function": { "name": "t" } })).collect();
+        let long = message(json!({ "tool_calls": many, "content": "x".repeat(2 * LONGEST_TEXT) }));
+        assert!(long.text.ends_with("(24 further calls were dropped)"), "a long text hides nothing");
         let answer = message(json!({ "tool_calls": many }));
         assert_eq!((answer.calls.len(), answer.text.as_str()), (16, "(24 further calls were dropped)"));
     }

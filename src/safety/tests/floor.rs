@@ -37,12 +37,14 @@ fn protected_paths_and_what_lies_below_them_are_critical() {
         "/proc/1",
         "/sys",
         "/dev",
+        "/dev/disk",
+        "/dev/shm",
     ];
     for path in protected {
         let denials = Facts::good().denials(&clean(&[path], 30));
         assert!(denials.iter().any(|o| o.critical && o.layer == Layer::Floor && o.reason.ends_with("is protected")), "{path}: {denials:?}");
     }
-    for near in ["/etcetera/log", "/usrlog", "/home/app/etc"] {
+    for near in ["/dev/shm/app/log", "/etcetera/log", "/usrlog", "/home/app/etc"] {
         let denials = Facts::good().denials(&clean(&[near], 30));
         assert!(denials.iter().all(|o| o.layer == Layer::Scope && !o.critical), "{near}: {denials:?}");
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-const LOOK: Duration = Duration::from_millis(4);
+const LOOK: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Nothing moved for so long: what is left waits for a human, a clock or another incident.
 const QUIET: Duration = Duration::from_millis(300);
@@ -234,7 +234,7 @@ impl Arena {
     }
 
     async fn open(&mut self) -> Vec<Value> {
-        let Some(listed) = self.app.get("/api/incidents?limit=60").await else { return Vec::new() };
+        let Some(listed) = self.app.get("/api/incidents?limit=20").await else { return Vec::new() };
         listed.as_array().unwrap().iter().filter(|incident| number_of(incident) > self.base).cloned().collect()
     }
 

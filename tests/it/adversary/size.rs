@@ -29,7 +29,7 @@ pub fn is_full() -> bool {
 
 /// PARAMEDIC_ADVERSARY_LANES: servers at a time.
 pub fn lanes() -> usize {
-    number("PARAMEDIC_ADVERSARY_LANES").map_or(if is_full() { 6 } else { 2 }, |lanes| lanes.max(1) as usize)
+    number("PARAMEDIC_ADVERSARY_LANES").map_or(if is_full() { 12 } else { 2 }, |lanes| lanes.max(1) as usize)
 }
 
 /// Counts what was tried and says so now and then.
