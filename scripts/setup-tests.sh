@@ -27,8 +27,9 @@ readonly NEEDS=(
   mkfs.ext4:e2fsprogs
 )
 
-# Packages that bring no command by which to tell: a static busybox, the C library's headers, certificates for crates.io.
-readonly FILES=(busybox-static libc6-dev ca-certificates)
+# Packages that bring no command by which to tell: a static busybox, the C library's headers, certificates for crates.io; PostgreSQL keeps
+# its programs in a folder of its own.
+readonly FILES=(busybox-static libc6-dev ca-certificates postgresql)
 
 installed() {
   [[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
@@ -73,7 +74,7 @@ allow_starting() {
 trap allow_starting EXIT
 
 # Packages that bring a service which would start at the next boot: the tests start their own, on ports of their own.
-readonly DAEMONS=(openssh-server docker.io containerd prometheus prometheus-alertmanager prometheus-node-exporter)
+readonly DAEMONS=(openssh-server docker.io containerd prometheus prometheus-alertmanager prometheus-node-exporter postgresql-common)
 
 daemons_installed() {
   local package

@@ -44,7 +44,7 @@ pub struct App {
 
 impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
-        let store = Store::open_server(&config.store_url, freeze).await?.redacting(config.redactor.clone());
+        let store = Store::serve(&config.store_url, &config.store_dir, freeze).await?.redacting(config.redactor.clone());
         let metrics = metrics_handle()?;
         begin_counters();
         let slack = config.slack.clone().map(Arc::new);

@@ -12,6 +12,7 @@ use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
 use crate::safety::{Approvers, FreezeWindow, Hours, Limits, Thresholds, TrustBounds};
+use crate::store;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,8 +24,8 @@ pub struct Overrides {
     /// Address and port to listen on.
     #[arg(long, env = "PARAMEDIC_LISTEN")]
     pub listen: Option<String>,
-    /// sqlite://FILE
-    #[arg(long, env = "PARAMEDIC_DATABASE_URL")]
+    /// sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "PARAMEDIC_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// auto, review or disabled.
     #[arg(long, env = "PARAMEDIC_MODE")]
@@ -145,6 +146,9 @@ pub struct Server {
 pub struct StoreKeys {
     #[serde(default = "store_url")]
     pub url: String,
+    /// The server's own folder where the store is shared; `data` without it.
+    #[serde(default)]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -199,7 +203,7 @@ impl Default for Server {
 
 impl Default for StoreKeys {
     fn default() -> Self {
-        Self { url: store_url() }
+        Self { url: store_url(), dir: None }
     }
 }
 
@@ -273,8 +277,11 @@ pub fn read(
     for problem in unfit.into_iter().chain(file.approvals.problems(&file.approvers)) {
         complain(&problem.path, problem.message);
     }
-    if !file.store.url.starts_with("sqlite://") {
-        complain("store.url", "expected sqlite:///absolute/file.db or sqlite://relative/file.db".into());
+    if let Some(problem) = store::url_problem(&file.store.url) {
+        complain("store.url", problem);
+    }
+    if file.store.dir.is_some() && !store::is_shared(&file.store.url) {
+        complain("store.dir", "expected a postgres:// store: what is the server's own lies beside a SQLite file".into());
     }
     if file.slack.as_ref().is_some_and(|slack| slack.signing_secret.is_none() && slack.app_token.is_none()) {
         complain(

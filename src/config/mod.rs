@@ -29,6 +29,7 @@ use crate::planner::{Runbook, RunbookFile};
 use crate::publish::LedgerKeys;
 use crate::redaction::{Redactor, Secret};
 use crate::safety::{Approvers, ConsentRules, FreezeWindow, Hours, Limits, Policies, SafetyChecker, Thresholds, TrustBounds};
+use crate::store;
 use crate::tools;
 use document::Document;
 use secrecy::SecretString;
@@ -44,6 +45,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub webhook_token: Option<SecretString>,
     pub store_url: String,
+    /// Where the store's file is, or the server's own folder where the store is shared.
+    pub store_dir: PathBuf,
     pub settings: Settings,
     pub limits: Limits,
     pub consent: ConsentRules,
@@ -126,12 +129,14 @@ impl Config {
         warnings.extend(main.redact.warnings());
         let redactor = main.redact.build().unwrap_or_else(|_| main.redactor.clone());
         let settings = main.settings();
-        let run_dir = beside_store(main.run_dir.as_deref(), &main.store.url, "run");
-        let halt_file = beside_store(main.halt_file.as_deref(), &main.store.url, "HALT");
+        let store_dir = store::folder(&main.store.url, main.store.dir.as_deref());
+        let run_dir = beside_store(main.run_dir.as_deref(), &store_dir, "run");
+        let halt_file = beside_store(main.halt_file.as_deref(), &store_dir, "HALT");
         Ok(Self {
             listen,
             webhook_token: main.server.webhook_token,
             store_url: main.store.url,
+            store_dir,
             settings,
             consent: main.approvals.rules(),
             approvers,
@@ -212,9 +217,8 @@ pub fn load_inventory(folder: &Path, environment: &dyn Fn(&str) -> Option<String
 }
 
 /// Absolute: children are told apart by their run folder. Two stores have two.
-fn beside_store(named: Option<&Path>, store_url: &str, usual: &str) -> PathBuf {
-    let store = Path::new(store_url.trim_start_matches("sqlite://"));
-    let wanted = named.map_or_else(|| store.parent().unwrap_or(Path::new("")).join(usual), Path::to_owned);
+fn beside_store(named: Option<&Path>, folder: &Path, usual: &str) -> PathBuf {
+    let wanted = named.map_or_else(|| folder.join(usual), Path::to_owned);
     std::path::absolute(&wanted).unwrap_or(wanted)
 }
 

@@ -7,6 +7,7 @@ use crate::domain::Mode;
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
 use crate::safety::Approvers;
+use crate::store::folder;
 use std::path::{Path, PathBuf};
 
 /// What the main file says of how much is done by itself.
@@ -89,12 +90,16 @@ pub fn ledger(
     let url = store_url(path, overrides, environment)?;
     let mut complaints = Vec::new();
     let keys = Document::open(path, &mut complaints).and_then(|mut document| {
+        let dir = document.text_at("store.dir", environment, &mut complaints)?;
+        let dir = folder(&url, dir.as_deref().map(Path::new));
         let slack = document.keep_only("ledger", "slack");
         document.expand(environment, &mut complaints);
         let section: file::LedgerSection = document.read(&mut complaints)?;
         let problems = section.ledger.check(slack);
         complaints.extend(problems.iter().map(|problem| document.complaint(&problem.path, &problem.message)));
-        Some(section.ledger)
+        let mut keys = section.ledger;
+        keys.key_file.get_or_insert_with(|| dir.join("ledger.key"));
+        Some(keys)
     });
     keys.filter(|_| complaints.is_empty()).map(|keys| (url, keys)).ok_or(complaints)
 }
@@ -105,9 +110,14 @@ pub fn halt_file(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
     let mut complaints = Vec::new();
     // A store that is named on the command line needs no configuration.
     let named = match Document::open(path, &mut complaints) {
-        None if overrides.database_url.is_some() => return Ok(beside_store(None, &url, "HALT")),
-        document => document.and_then(|document| document.text_at("halt_file", environment, &mut complaints)),
+        None if overrides.database_url.is_some() => return Ok(beside_store(None, &folder(&url, None), "HALT")),
+        None => None,
+        Some(document) => {
+            let dir = document.text_at("store.dir", environment, &mut complaints).flatten();
+            let dir = folder(&url, dir.as_deref().map(Path::new));
+            document.text_at("halt_file", environment, &mut complaints).map(|named| (named, dir))
+        }
     };
-    let found = named.map(|named| beside_store(named.as_deref().map(Path::new), &url, "HALT"));
+    let found = named.map(|(named, dir)| beside_store(named.as_deref().map(Path::new), &dir, "HALT"));
     found.filter(|_| complaints.is_empty()).ok_or(complaints)
 }

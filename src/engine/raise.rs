@@ -2,10 +2,10 @@
 //! firing that comes after its own resolution opens nothing.
 
 use super::Engine;
-use super::error::unwound;
+use super::error::{EngineError, unwound};
 use crate::classifier::Classification;
 use crate::domain::{Alert, AlertStatus, Channel, Entry, Incident, Level, Notice, ServiceName, Target};
-use crate::store::{StoreError, Waiting};
+use crate::store::{Duty, StoreError, Waiting};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,7 @@ impl Engine {
             match unwound(async { Ok(self.raise_waiting().await?) }).await {
                 Ok(true) => continue,
                 Ok(false) => {}
+                Err(EngineError::Store(e @ StoreError::OffDuty(_))) => tracing::info!("{e}: it raises what this one was about to"),
                 Err(e) => tracing::error!(error = %e, "accepted alerts could not be raised; they are tried again"),
             }
             tokio::select! {
@@ -46,6 +47,9 @@ impl Engine {
 
     /// Takes a batch: firings first, so that a resolution finds the incident of a firing that came with it.
     async fn raise_waiting(&self) -> Result<bool, StoreError> {
+        if !self.parts.store.on_duty(Duty::Raise).await? {
+            return Ok(false);
+        }
         let waiting = self.parts.store.waiting_alerts(BATCH).await?;
         if waiting.is_empty() {
             return Ok(false);

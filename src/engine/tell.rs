@@ -8,7 +8,7 @@ use crate::domain::{
     Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,
 };
 use crate::notify::{Outgoing, SendError, Sent};
-use crate::store::{Letter, StoreError};
+use crate::store::{Duty, Letter, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -116,6 +116,12 @@ impl Engine {
     }
 
     async fn tell_due(&self, channel: Channel, desk: &mut Desk, stop: &CancellationToken) -> Result<(), EngineError> {
+        let duty = Duty::Tell(channel);
+        if !self.parts.store.on_duty(duty).await? {
+            // Whoever tells instead knows nothing of what this server could not write down.
+            desk.unrecorded.clear();
+            return Ok(());
+        }
         while desk.paused_until.is_none_or(|until| until <= self.now()) {
             let letters = self.parts.store.due_letters(channel, self.now(), 20).await?;
             if letters.is_empty() {
@@ -125,6 +131,10 @@ impl Engine {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     () = desk.pace.until_ready() => {}
+                }
+                // Asked again for each: another replica may have taken over since, and sent it.
+                if !self.parts.store.on_duty(duty).await? {
+                    return Ok(());
                 }
                 self.deliver(&letter, desk).await?;
                 if desk.paused_until.is_some_and(|until| until > self.now()) {

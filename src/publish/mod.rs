@@ -16,7 +16,7 @@ use crate::domain::{Clock, Time};
 use crate::ledger::{
     Audit, Checkpoint, Fault, FullTile, HASH, KeyError, LogKey, NoteError, ProofError, PublicLogKey, Signed, TileId, find, write_bundle,
 };
-use crate::store::{KeptCheckpoint, Store, StoreError};
+use crate::store::{Duty, KeptCheckpoint, Store, StoreError};
 use cosign::{Asked, Watcher};
 use folder::{FolderError, Piece};
 use std::path::{Path, PathBuf};
@@ -47,6 +47,8 @@ pub enum PublishError {
         "key file {0} is not there, and this ledger was signed before: put the key back, or make a new one with `paramedic ledger keygen`"
     )]
     KeyGone(PathBuf),
+    #[error("key file {0} is not the key that another replica signs this ledger with: give every replica the same file")]
+    OtherKey(PathBuf),
     #[error(transparent)]
     Note(#[from] NoteError),
     #[error(transparent)]
@@ -121,9 +123,10 @@ impl Publisher {
     /// Publishes until it is told to stop, and once more then. Ends earlier only if the ledger is not what it was.
     pub async fn run(mut self, stop: CancellationToken) {
         metrics::gauge!("paramedic_ledger_broken").set(0.0);
+        let mut signing = false;
         loop {
             let last = stop.is_cancelled();
-            match self.round().await {
+            match self.turn(&mut signing).await {
                 Ok(()) => {}
                 Err(PublishError::Broken(fault)) => return broken(&fault),
                 Err(e) => tracing::error!(error = %e, "the ledger's checkpoint could not be published; it is tried again"),
@@ -136,6 +139,31 @@ impl Publisher {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+    }
+
+    /// One replica signs; the others wait for its place. Whoever comes into it goes by what was signed until then, and by every entry.
+    async fn turn(&mut self, signing: &mut bool) -> Result<(), PublishError> {
+        let before = std::mem::replace(signing, false);
+        if !self.store.on_duty(Duty::Publish).await? {
+            return Ok(());
+        }
+        if !before && self.store.is_shared() {
+            self.take_over().await?;
+        }
+        *signing = true;
+        self.round().await
+    }
+
+    async fn take_over(&mut self) -> Result<(), PublishError> {
+        let fresh = Self::open(self.store.clone(), self.clock.clone(), self.keys.clone()).await?;
+        let newest = self.store.newest_checkpoint().await?;
+        if let Some(kept) = newest
+            && Signed::open(kept.note.as_bytes(), &fresh.public, &[]).is_err()
+        {
+            return Err(PublishError::OtherKey(self.keys.key_file(self.store.path())));
+        }
+        *self = fresh;
+        Ok(())
     }
 
     async fn round(&mut self) -> Result<(), PublishError> {

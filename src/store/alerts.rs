@@ -1,6 +1,6 @@
 //! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
 
-use super::{Result, Store, Unreadable, from_json, millis, strange, time};
+use super::{Base, Duty, Result, Store, Unreadable, from_json, millis, plain, strange, time};
 use crate::domain::{Alert, AlertStatus, IncidentId, ServiceName, Time};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl Store {
     pub async fn incident_of(&self, alert: &Alert) -> Result<Option<IncidentId>> {
         let sql =
             "SELECT incident_id FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND incident_id IS NOT NULL ORDER BY id LIMIT 1";
-        let row = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).fetch_optional(&self.read).await?;
+        let row = sqlx::query(sql).bind(plain(&alert.fingerprint.0)).bind(millis(alert.starts_at)).fetch_optional(&self.read).await?;
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
@@ -50,7 +50,7 @@ impl Store {
     pub async fn open_incident_with(&self, alert: &Alert) -> Result<Option<IncidentId>> {
         let sql = "SELECT a.incident_id AS incident_id FROM alerts a JOIN incidents i ON i.id = a.incident_id \
              WHERE a.fingerprint = $1 AND i.closed_at IS NULL ORDER BY a.id DESC LIMIT 1";
-        let row = sqlx::query(sql).bind(alert.fingerprint.0.clone()).fetch_optional(&self.read).await?;
+        let row = sqlx::query(sql).bind(plain(&alert.fingerprint.0)).fetch_optional(&self.read).await?;
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
@@ -58,20 +58,21 @@ impl Store {
     pub async fn resolved_before(&self, id: i64, alert: &Alert) -> Result<bool> {
         let sql =
             "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND (id < $4 OR state = 'unmatched')";
-        let query = sqlx::query(sql).bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at));
+        let query = sqlx::query(sql).bind(plain(&alert.fingerprint.0)).bind(millis(alert.starts_at));
         Ok(query.bind(AlertStatus::Resolved.as_str()).bind(id).fetch_optional(&self.read).await?.is_some())
     }
 
     /// The open incident with this join key.
     pub async fn open_incident(&self, join_key: &str) -> Result<Option<IncidentId>> {
         let sql = "SELECT id FROM incidents WHERE join_key = $1 AND closed_at IS NULL ORDER BY id LIMIT 1";
-        let row = sqlx::query(sql).bind(join_key.to_owned()).fetch_optional(&self.read).await?;
+        let row = sqlx::query(sql).bind(plain(join_key)).fetch_optional(&self.read).await?;
         row.map(|row| Ok(IncidentId(row.try_get("id")?))).transpose()
     }
 
     /// Puts alerts into an incident and wakes it. `false`: the incident is over, and took nothing.
     pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<bool> {
         let mut transaction = self.begin().await?;
+        self.still_on_duty(&mut transaction, Duty::Raise).await?;
         let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
         let woken = sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(&mut *transaction).await?;
         if woken.rows_affected() != 1 {
@@ -98,8 +99,15 @@ impl Store {
     /// waited for (`unmatched`).
     pub async fn settle(&self, alert: i64, state: &'static str, incident: Option<IncidentId>) -> Result<()> {
         let sql = "UPDATE alerts SET state = $1, incident_id = $2 WHERE id = $3 AND state = 'accepted'";
-        sqlx::query(sql).bind(state).bind(incident.map(|i| i.0)).bind(alert).execute(&self.write).await?;
-        Ok(())
+        let query = sqlx::query(sql).bind(state).bind(incident.map(|i| i.0)).bind(alert);
+        if let Base::Sqlite = self.base {
+            query.execute(&self.write).await?;
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        self.still_on_duty(&mut transaction, Duty::Raise).await?;
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     /// Services with an incident that was opened since `since` and is not over.
@@ -122,7 +130,7 @@ impl Store {
         let reason = self.redactor.text(reason);
         let sql = "INSERT INTO unreadable (received_at, reason, size, body) VALUES ($1, $2, $3, $4)";
         let size = i64::try_from(body.len()).map_err(|e| strange("unreadable delivery", e))?;
-        sqlx::query(sql).bind(millis(now)).bind(reason.into_owned()).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(now)).bind(plain(&reason)).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
         Ok(())
     }
 

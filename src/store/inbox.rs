@@ -1,6 +1,6 @@
 //! The inbox: alerts become durable here before the webhook answers. Concurrent deliveries share a commit.
 
-use super::{Store, StoreError, json, millis};
+use super::{Store, StoreError, json, millis, plain};
 use crate::domain::{Alert, Time};
 use sqlx::AssertSqlSafe;
 use tokio::sync::{mpsc, oneshot};
@@ -90,7 +90,7 @@ impl Store {
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (alert, received_at) in chunk {
                 let body = json(alert, "alert to store")?;
-                query = query.bind(alert.fingerprint.0.clone()).bind(millis(alert.starts_at)).bind(alert.status.as_str());
+                query = query.bind(plain(&alert.fingerprint.0)).bind(millis(alert.starts_at)).bind(alert.status.as_str());
                 query = query.bind(millis(*received_at)).bind(body);
             }
             query.execute(&mut *transaction).await?;

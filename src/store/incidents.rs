@@ -1,6 +1,6 @@
 //! Which incident is due, who works on it, and the list that humans read.
 
-use super::{Result, Store, Wake, millis, strange, time};
+use super::{Base, Result, Store, Wake, millis, strange, time};
 use crate::domain::{IncidentId, Level, State, Time};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
@@ -47,12 +47,20 @@ impl Store {
     /// The most urgent incident that is due and that nobody works on: level 3, then critical, then the longest due.
     pub async fn claim(&self, lane: Lane, now: Time, until: Time) -> Result<Option<Claim>> {
         let only = lane.condition();
+        // A replica that comes second takes another one instead of waiting for the first.
+        let (by, alone) = match &self.base {
+            Base::Sqlite => ("", ""),
+            Base::Postgres { .. } => (", lease_by = $3", "FOR UPDATE SKIP LOCKED"),
+        };
         let sql = format!(
-            "UPDATE incidents SET lease = lease + 1, lease_until = $1 WHERE id = \
+            "UPDATE incidents SET lease = lease + 1, lease_until = $1{by} WHERE id = \
              (SELECT id FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) {only} \
-              ORDER BY urgency DESC, wake_at, id LIMIT 1) RETURNING id, lease, poke"
+              ORDER BY urgency DESC, wake_at, id LIMIT 1 {alone}) RETURNING id, lease, poke"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(millis(until)).bind(millis(now));
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(millis(until)).bind(millis(now));
+        if let Base::Postgres { replica } = &self.base {
+            query = query.bind(replica.clone());
+        }
         let Some(row) = query.fetch_optional(&self.write).await? else {
             return Ok(None);
         };
@@ -79,6 +87,20 @@ impl Store {
         let query = sqlx::query(sql).bind(claim.poke).bind(wake_at).bind(millis(now)).bind(claim.incident.0).bind(claim.lease);
         query.execute(&self.write).await?;
         Ok(())
+    }
+
+    /// Of a server that was alone and died.
+    pub(super) async fn forget_all_leases(&self) -> Result<()> {
+        sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL").execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// Of one replica that died: the others are at work.
+    pub(super) async fn forget_leases(&self, replica: &str) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        let sql = "UPDATE incidents SET lease_until = NULL WHERE lease_by = $1 AND lease_until IS NOT NULL";
+        sqlx::query(sql).bind(replica.to_owned()).execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     pub async fn list(&self, state: Option<State>, limit: i64) -> Result<Vec<Listed>> {

@@ -1,7 +1,7 @@
 //! The ledger: entries are appended under a lease, naming the sequence number expected, together with everything that
 //! follows from them (their leaves in the log, projection, approvals, budgets, locks, notices) in one transaction.
 
-use super::{Claim, FreezePoint, Result, Store, StoreError, from_json, log, millis, outbox, strange, time};
+use super::{Claim, Duty, FreezePoint, Result, Store, StoreError, from_json, log, millis, outbox, plain, strange, time};
 use crate::domain::{
     Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, Notice, Recorded, Seq, ServiceName, Severity, Time,
 };
@@ -96,9 +96,10 @@ impl Store {
         let entries = self.entries_without_secrets(entries)?;
         self.freeze.pass(FreezePoint::Before).await;
         let mut transaction = self.begin().await?;
+        self.still_on_duty(&mut transaction, Duty::Raise).await?;
         let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
              VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2) RETURNING id";
-        let row = sqlx::query(sql).bind(join_key.to_owned()).bind(millis(now)).fetch_one(&mut *transaction).await?;
+        let row = sqlx::query(sql).bind(plain(join_key)).bind(millis(now)).fetch_one(&mut *transaction).await?;
         let id = IncidentId(row.try_get("id")?);
         let recorded = number(0, entries, now);
         log::append(&mut transaction, id, &recorded).await?;
@@ -172,7 +173,7 @@ async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<
         .bind(urgency(incident))
         .bind(incident.target.service.as_ref().map(ToString::to_string))
         .bind(incident.target.host.as_ref().map(ToString::to_string))
-        .bind(incident.alertname().to_owned())
+        .bind(plain(incident.alertname()))
         .bind(millis(incident.updated_at))
         .bind(incident.closed_at.map(millis))
         .bind(incident.id.0)

@@ -4,7 +4,7 @@
 mod rows;
 
 use super::transaction::Transaction;
-use super::{Result, Store, json, millis, strange};
+use super::{Duty, Result, Store, json, millis, strange};
 use crate::domain::{IncidentId, Recorded, Seq, Time};
 use crate::ledger::{Checkpoint, FULL, FullTile, HASH, Hash, Leaf, Row, hash_of};
 use sqlx::any::AnyRow;
@@ -118,6 +118,7 @@ impl Store {
     /// Keeps a checkpoint with the tiles that it needs, before anybody sees it. Older ones that nobody took outside go.
     pub async fn keep_checkpoint(&self, checkpoint: &Checkpoint, note: &str, tiles: &[FullTile], now: Time) -> Result<()> {
         let mut transaction = self.begin().await?;
+        self.still_on_duty(&mut transaction, Duty::Publish).await?;
         for tile in tiles.iter().filter(|tile| tile.id.level > 0) {
             let sql = "INSERT INTO log_tiles (level, n, hashes) VALUES ($1, $2, $3) \
                  ON CONFLICT (level, n) DO UPDATE SET hashes = excluded.hashes";

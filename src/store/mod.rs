@@ -1,8 +1,11 @@
 //! Floor 3: what is remembered. The only place that names sqlx. SQL is a portable subset ($n, BIGINT milliseconds, JSON as
-//! text); one connection writes, others read. What was acknowledged is on the disk (`synchronous=FULL`).
+//! text) that SQLite and PostgreSQL understand alike; what differs is in `sqlite`, `postgres` and `transaction`. What was
+//! acknowledged is on the disk.
 
+mod address;
 mod alerts;
 mod approvals;
+mod duties;
 mod failpoint;
 mod inbox;
 mod incidents;
@@ -11,13 +14,17 @@ mod ledger;
 mod log;
 mod orders;
 mod outbox;
+mod postgres;
 mod redacted;
+mod sqlite;
 mod transaction;
 mod trust;
 mod usage;
 
+pub use address::{folder, is_shared, problem as url_problem, shown};
 pub use alerts::{Assigned, Waiting};
 pub use approvals::DecideError;
+pub use duties::Duty;
 pub use failpoint::{Freeze, FreezePoint};
 pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};
@@ -29,33 +36,35 @@ pub use trust::{Marked, RELAPSE};
 
 use crate::domain::Time;
 use crate::redaction::Redactor;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use address::Address;
+use rustix::rand::{GetRandomFlags, getrandom};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Connection as _, Row};
+use sqlx::{AnyPool, Row};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("store url `{0}`: expected sqlite:///absolute/file.db or sqlite://relative/file.db")]
-    Url(String),
+    #[error("store url `{shown}`: {expected}")]
+    Url { shown: String, expected: &'static str },
     #[error("store {path}: {why}")]
-    Open { path: PathBuf, why: String },
-    #[error("store {0} is used by another paramedic server: one server a SQLite file")]
+    Open { path: String, why: String },
+    #[error("{0} is used by another paramedic server: one server a SQLite file, and one a replica's folder")]
     InUse(PathBuf),
     #[error("bring the tables of store {path} up to date")]
-    Migrate { path: PathBuf, source: sqlx::migrate::MigrateError },
+    Migrate { path: String, source: sqlx::migrate::MigrateError },
     #[error("store: {0}")]
     Sql(#[from] sqlx::Error),
     #[error("store: row {row} is not readable: {why}")]
     StrangeRow { row: String, why: String },
     #[error("the lease on {0} was lost: somebody else goes on with it")]
     Fenced(crate::domain::IncidentId),
+    #[error("another replica took over the duty `{0}`")]
+    OffDuty(String),
     #[error("used up meanwhile: {0}")]
     Spent(String),
     #[error("{thing} is being remediated by {holder}")]
@@ -66,11 +75,23 @@ pub enum StoreError {
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// What it is kept in.
+#[derive(Debug, Clone)]
+enum Base {
+    Sqlite,
+    /// Shared by replicas, of which this server is one by this name.
+    Postgres {
+        replica: String,
+    },
+}
+
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     write: AnyPool,
     read: AnyPool,
+    base: Base,
+    roster: duties::Roster,
     instance: String,
     path: PathBuf,
     redactor: Redactor,
@@ -86,36 +107,76 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// For the server: takes the file for itself and forgets leases of a server that died.
-    pub async fn open_server(url: &str, freeze: Freeze) -> Result<Self> {
-        let path = sqlite_path(url)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|e| open_error(&path, &e))?;
+    /// For the server: takes a file for itself, and forgets leases of a server that died. `folder` is the server's own, which only a
+    /// shared store needs; one server a folder.
+    pub async fn serve(url: &str, folder: &Path, freeze: Freeze) -> Result<Self> {
+        match Address::parse(url)? {
+            Address::Sqlite(path) => Self::open_file(path, freeze).await,
+            Address::Postgres(url) => Self::open_replica(&url, folder, freeze).await,
         }
-        let server = Some(Arc::new(lock(&path)?));
+    }
+
+    /// As `serve`, for a file.
+    pub async fn open_server(url: &str, freeze: Freeze) -> Result<Self> {
+        Self::serve(url, &address::folder(url, None), freeze).await
+    }
+
+    async fn open_file(path: PathBuf, freeze: Freeze) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| sqlite::open_error(&path, &e))?;
+        }
+        let server = Some(Arc::new(sqlite::lock(&path)?));
         let store = Self::connect(path, freeze, server).await?;
-        sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL").execute(&store.write).await?;
+        store.forget_all_leases().await?;
         store.log_the_unlogged().await?;
         Ok(store)
     }
 
-    /// For the command line beside a running server: the file must be there.
+    /// Only this replica's own leases are forgotten: the others are at work.
+    async fn open_replica(url: &str, folder: &Path, freeze: Freeze) -> Result<Self> {
+        let postgres::Replica { name, lock } = postgres::Replica::of(folder)?;
+        let store = Self::connect_shared(url, folder, name.clone(), freeze, Some(Arc::new(lock))).await?;
+        store.forget_leases(&name).await?;
+        Ok(store)
+    }
+
+    /// For the command line beside a running server: a file must be there.
     pub async fn open_beside(url: &str) -> Result<Self> {
-        let path = sqlite_path(url)?;
-        if !path.is_file() {
-            return Err(StoreError::Open { path, why: "there is no such file: has `paramedic serve` run with this store?".into() });
+        match Address::parse(url)? {
+            Address::Sqlite(path) if !path.is_file() => {
+                let why = "there is no such file: has `paramedic serve` run with this store?".into();
+                Err(StoreError::Open { path: path.display().to_string(), why })
+            }
+            Address::Sqlite(path) => Self::connect(path, Freeze::default(), None).await,
+            // A command line is no replica: no duty and no lease is ever its own.
+            Address::Postgres(url) => {
+                Self::connect_shared(&url, &address::folder(&url, None), random_name()?, Freeze::default(), None).await
+            }
         }
-        Self::connect(path, Freeze::default(), None).await
     }
 
     async fn connect(path: PathBuf, freeze: Freeze, server: Option<Arc<File>>) -> Result<Self> {
         sqlx::any::install_default_drivers();
-        probe(&path).await?;
-        let write = pool(&path, 1, "rwc").await?;
-        MIGRATIONS.run(&write).await.map_err(|source| StoreError::Migrate { path: path.clone(), source })?;
-        let read = pool(&path, 4, "rw").await?;
+        sqlite::probe(&path).await?;
+        let write = sqlite::pool(&path, 1, "rwc").await?;
+        migrate(&SQLITE, &write, &path.display().to_string()).await?;
+        let read = sqlite::pool(&path, 4, "rw").await?;
+        Self::over((write, read), Base::Sqlite, path, freeze, server).await
+    }
+
+    async fn connect_shared(url: &str, folder: &Path, replica: String, freeze: Freeze, server: Option<Arc<File>>) -> Result<Self> {
+        sqlx::any::install_default_drivers();
+        postgres::probe(url).await?;
+        let write = postgres::pool(url, 2).await?;
+        migrate(&POSTGRES, &write, &shown(url)).await?;
+        let read = postgres::pool(url, 4).await?;
+        Self::over((write, read), Base::Postgres { replica }, folder.join("replica"), freeze, server).await
+    }
+
+    async fn over((write, read): (AnyPool, AnyPool), base: Base, path: PathBuf, freeze: Freeze, server: Option<Arc<File>>) -> Result<Self> {
         let instance = instance(&write).await?;
-        Ok(Self { write, read, instance, path, redactor: Redactor::default(), freeze, _server: server })
+        let (redactor, roster) = (Redactor::default(), duties::Roster::default());
+        Ok(Self { write, read, base, roster, instance, path, redactor, freeze, _server: server })
     }
 
     /// A random name of this store, so that two stores' incidents differ at PagerDuty.
@@ -123,6 +184,12 @@ impl Store {
         &self.instance
     }
 
+    /// May other servers write it too?
+    pub fn is_shared(&self) -> bool {
+        matches!(self.base, Base::Postgres { .. })
+    }
+
+    /// The file, or one of the server's own beside which the rest lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -134,69 +201,39 @@ impl Store {
     }
 
     pub async fn close(&self) {
+        if let Err(e) = self.leave_duties().await {
+            tracing::warn!(error = %e, "other replicas take over this one's duties when their time is up");
+        }
         self.write.close().await;
         self.read.close().await;
     }
 }
 
-fn sqlite_path(url: &str) -> Result<PathBuf> {
-    match url.strip_prefix("sqlite://") {
-        Some(path) if !path.is_empty() && !path.contains('?') && !path.contains(":memory:") => Ok(PathBuf::from(path)),
-        _ => Err(StoreError::Url(url.split('@').next_back().unwrap_or_default().chars().take(80).collect())),
-    }
-}
-
-fn open_error(path: &Path, why: &std::io::Error) -> StoreError {
-    StoreError::Open { path: path.to_owned(), why: why.to_string() }
-}
-
-fn lock(path: &Path) -> Result<File> {
-    let beside = path.with_extension("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(|e| open_error(&beside, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
-        Err(std::fs::TryLockError::Error(e)) => Err(open_error(&beside, &e)),
-    }
-}
-
-fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {
-    let url = format!("sqlite://{}?mode={mode}", path.display());
-    AnyConnectOptions::from_str(&url).map_err(|_| StoreError::Url(url))
-}
-
-/// Reads once what every connection needs: a pool would try again and again, and say only that it timed out.
-async fn probe(path: &Path) -> Result<()> {
-    let why = |e: sqlx::Error| StoreError::Open { path: path.to_owned(), why: e.to_string() };
-    let mut connection = sqlx::AnyConnection::connect_with(&options(path, "rwc")?).await.map_err(why)?;
-    sqlx::query("SELECT COUNT(*) FROM sqlite_master").execute(&mut connection).await.map_err(why)?;
-    connection.close().await.map_err(why)
-}
-
-async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
-    let options = options(path, mode)?;
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                for pragma in ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=ON"] {
-                    sqlx::query(pragma).execute(&mut *connection).await?;
-                }
-                Ok(())
-            })
-        })
-        .connect_with(options)
-        .await
-        .map_err(|e| StoreError::Open { path: path.to_owned(), why: e.to_string() })
+async fn migrate(migrations: &Migrator, write: &AnyPool, shown: &str) -> Result<()> {
+    migrations.run(write).await.map_err(|source| StoreError::Migrate { path: shown.to_owned(), source })
 }
 
 async fn instance(write: &AnyPool) -> Result<String> {
-    let fresh =
-        sqlx::query("INSERT INTO identity (name, value) VALUES ('instance', lower(hex(randomblob(6)))) ON CONFLICT (name) DO NOTHING");
-    fresh.execute(write).await?;
+    let fresh = sqlx::query("INSERT INTO identity (name, value) VALUES ('instance', $1) ON CONFLICT (name) DO NOTHING");
+    fresh.bind(random_name()?).execute(write).await?;
     let row = sqlx::query("SELECT value FROM identity WHERE name = 'instance'").fetch_one(write).await?;
     Ok(row.try_get("value")?)
+}
+
+/// 12 hexadecimal digits.
+fn random_name() -> Result<String> {
+    let mut bytes = [0; 6];
+    let failed = |why: String| StoreError::Open { path: "a random name".into(), why };
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty()).map_err(|e| failed(e.to_string()))?;
+    match filled == bytes.len() {
+        true => Ok(hex::encode(bytes)),
+        false => Err(failed(format!("expected {} random bytes, got {filled}", bytes.len()))),
+    }
+}
+
+/// A text for a column of its own: PostgreSQL's texts hold no NUL.
+fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn millis(time: Time) -> i64 {

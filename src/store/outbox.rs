@@ -1,6 +1,6 @@
 //! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
 
-use super::{Result, Store, from_json, json, millis, strange, time};
+use super::{Result, Store, from_json, json, millis, plain, strange, time};
 use crate::domain::{Channel, IncidentId, Notice, Seq, Time};
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
@@ -67,13 +67,13 @@ impl Store {
 
     pub async fn postpone(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2 WHERE id = $3";
-        sqlx::query(sql).bind(millis(until)).bind(self.redactor.text(why).into_owned()).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(millis(until)).bind(plain(&self.redactor.text(why))).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 
     pub async fn give_up(&self, letter: &Letter, why: &str) -> Result<()> {
         let sql = "UPDATE outbox SET state = 'failed', attempts = attempts + 1, error = $1 WHERE id = $2";
-        sqlx::query(sql).bind(self.redactor.text(why).into_owned()).bind(letter.id).execute(&self.write).await?;
+        sqlx::query(sql).bind(plain(&self.redactor.text(why))).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 

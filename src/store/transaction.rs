@@ -1,9 +1,10 @@
 //! A write transaction that is committed, or else gone together with its connection. SQLite ends a transaction by itself when
 //! the disk is full; sqlx' own count of transactions does not notice, and what it calls a commit from then on may only release a
 //! savepoint of a transaction that is never committed: acknowledged and lost. So a connection that did not commit is never used
-//! again, and sqlx' transactions are not used at all.
+//! again, and sqlx' transactions are not used at all. Where PostgreSQL's answer to a commit is lost, it may have happened: whoever wrote
+//! reads before it writes again.
 
-use super::{Result, Store};
+use super::{Base, Result, Store, postgres};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection};
 use std::ops::{Deref, DerefMut};
@@ -15,10 +16,14 @@ pub(super) struct Transaction {
 }
 
 impl Store {
-    /// Takes the file's write lock at once: what is read in the transaction is still true when it is written.
+    /// Takes the store's one write lock at once: what is read in the transaction is still true when it is written.
     pub(super) async fn begin(&self) -> Result<Transaction> {
         let mut transaction = Transaction { connection: self.write.acquire().await?, committed: false };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *transaction).await?;
+        match self.base {
+            Base::Sqlite => sqlx::query("BEGIN IMMEDIATE").execute(&mut *transaction).await?,
+            // Two statements on one way there and back.
+            Base::Postgres { .. } => sqlx::raw_sql(postgres::BEGIN).execute(&mut *transaction).await?,
+        };
         Ok(transaction)
     }
 }

@@ -1,7 +1,7 @@
 //! Trust: marks follow from entries and are written with them; each agent's score is their fold, kept beside them so that a judgement
 //! reads one row.
 
-use super::{Result, Store, from_json, json, millis, outbox, strange, time};
+use super::{Result, Store, from_json, json, millis, outbox, plain, strange, time};
 use crate::domain::{Channel, Entry, Incident, IncidentId, Mark, MarkKind, Notice, Proposer, Recorded, Seq, Severity, Time, Trust};
 use crate::safety;
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub(super) async fn write(connection: &mut AnyConnection, before: &Incident, rec
 
 /// Whose verified fix of the same alert in the same place did not last? Told when the next incident's first run begins.
 async fn relapse(connection: &mut AnyConnection, incident: &Incident, recorded: &Recorded) -> Result<Option<Mark>> {
-    let (place, alertname) = (safety::place(incident), incident.alertname().to_owned());
+    let (place, alertname) = (plain(&safety::place(incident)), plain(incident.alertname()));
     let sql = "SELECT agent FROM trust_marks WHERE kind = 'verified' AND place = $1 AND alertname = $2 AND at > $3 AND incident_id <> $4 \
          ORDER BY id DESC LIMIT 1";
     let query = sqlx::query(sql).bind(place.clone()).bind(alertname.clone()).bind(millis(incident.opened_at - RELAPSE)).bind(incident.id.0);
@@ -79,7 +79,7 @@ async fn take(connection: &mut AnyConnection, mark: &Mark, channels: &[Channel])
     let sql =
         "INSERT INTO trust_marks (agent, incident_id, seq, at, kind, place, alertname, score) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let query = sqlx::query(sql).bind(mark.agent.to_string()).bind(mark.incident.0).bind(mark.seq).bind(millis(mark.at));
-    let query = query.bind(mark.kind.as_str()).bind(mark.place.clone()).bind(mark.alertname.clone()).bind(i64::from(trust.score()));
+    let query = query.bind(mark.kind.as_str()).bind(plain(&mark.place)).bind(plain(&mark.alertname)).bind(i64::from(trust.score()));
     query.execute(&mut *connection).await?;
     save(connection, &mark.agent, &trust).await?;
     if opened {

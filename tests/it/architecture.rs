@@ -325,3 +325,14 @@ fn the_images_build_context_holds_every_target_of_the_manifest() {
         assert!(there || !named, "Cargo.toml names a {kind}: expected `!{folder}` in .dockerignore");
     }
 }
+
+/// A table that one of the stores lacks would be found by whoever first uses it there.
+#[test]
+fn both_stores_have_the_same_migrations() {
+    let names = |store: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(store);
+        let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}

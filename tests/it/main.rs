@@ -8,6 +8,7 @@ mod fuzz;
 mod ledger;
 mod planning;
 mod policies;
+mod postgres;
 mod prometheus;
 mod reaching;
 mod server;

@@ -1,6 +1,9 @@
-//! The store on a real SQLite file: who may append, who decides, in which order humans are told, and what a file that is in use,
-//! full, cut or foreign leads to.
+//! One behaviour of the store, in a SQLite file and in a real PostgreSQL alike: who may append, who decides, in which order humans are
+//! told. And what only a file can be: in use, full, cut or foreign.
 
+mod replicas;
+
+use crate::postgres::Postgres;
 use crate::server::{NO_SERVICES, Server, WITH_TOKEN, configure, until};
 use chrono::{DateTime, TimeDelta};
 use paramedic::app::App;
@@ -9,16 +12,59 @@ use paramedic::domain::{
     Level, Notice, OrderKind, Outcome, PlannerKind, Principal, Proposal, Reason, Request, Sealed, Seen, ServiceName, Severity, SystemClock,
     Target, Tier, Time, Verdict, Via, Vote,
 };
-use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Freeze, Inbox, Lane, OrderError, Store, StoreError, Wake};
+use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Duty, Freeze, Inbox, Lane, OrderError, Store, StoreError, Wake};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+/// What a story's store is kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    File,
+    Postgres,
+}
+
+/// Each of these holds on both.
+macro_rules! on_both {
+    ($($story:ident)*) => {
+        mod in_a_file {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(super::On::File).await;
+            })*
+        }
+        mod in_postgres {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(super::On::Postgres).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    an_older_claim_and_a_stale_fold_append_nothing
+    a_release_never_swallows_what_a_door_left_meanwhile
+    the_first_decision_wins_and_every_other_is_told_why_not
+    a_decision_after_the_expiry_does_not_count
+    humans_are_told_in_order_and_a_waiting_card_speaks_for_the_newest_state
+    a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart
+    a_budget_that_two_workers_saw_free_is_spent_once
+    one_remediation_at_a_time_and_a_busy_one_writes_nothing
+    budgets_and_holds_survive_a_restart_and_leases_do_not
+    a_row_that_cannot_be_read_is_an_error_that_names_it_and_costs_no_other
+    alerts_stored_by_many_doors_at_once_are_all_there_once
+    an_action_judged_before_an_order_does_not_start_after_it
+    a_strange_order_is_an_error_that_names_its_row
+}
+
 /// A store in a folder of its own.
 struct Story {
     store: Store,
     folder: tempfile::TempDir,
+    /// Last, so that it goes when nobody uses it any more.
+    postgres: Option<Postgres>,
 }
 
 fn now() -> Time {
@@ -33,19 +79,31 @@ fn url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join("paramedic.db").display())
 }
 
+/// As the server that raises.
+async fn open(url: &str, folder: &Path) -> Store {
+    let store = Store::serve(url, folder, Freeze::default()).await.unwrap();
+    assert!(store.on_duty(Duty::Raise).await.unwrap());
+    store
+}
+
 impl Story {
-    async fn new() -> Self {
+    async fn new(on: On) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_server(&url(folder.path()), Freeze::default()).await.unwrap();
-        Self { store, folder }
+        let postgres = (on == On::Postgres).then(Postgres::start);
+        let url = postgres.as_ref().map_or_else(|| url(folder.path()), Postgres::url);
+        Self { store: open(&url, folder.path()).await, folder, postgres }
+    }
+
+    fn url(&self) -> String {
+        self.postgres.as_ref().map_or_else(|| url(self.folder.path()), Postgres::url)
     }
 
     async fn reopened(self) -> Self {
-        let Self { store, folder } = self;
+        let url = self.url();
+        let Self { store, folder, postgres } = self;
         store.close().await;
         drop(store);
-        let store = Store::open_server(&url(folder.path()), Freeze::default()).await.unwrap();
-        Self { store, folder }
+        Self { store: open(&url, folder.path()).await, folder, postgres }
     }
 
     /// An incident about `api`, level 1, with a run begun.
@@ -65,8 +123,7 @@ impl Story {
     /// Changes the file behind the store's back.
     async fn tamper(&self, sql: &'static str) {
         sqlx::any::install_default_drivers();
-        let path = self.folder.path().join("paramedic.db");
-        let pool = sqlx::AnyPool::connect(&format!("sqlite://{}?mode=rw", path.display())).await.unwrap();
+        let pool = sqlx::AnyPool::connect(&self.url()).await.unwrap();
         assert_eq!(sqlx::query(sql).execute(&pool).await.unwrap().rows_affected(), 1, "{sql}");
         pool.close().await;
     }
@@ -151,9 +208,8 @@ fn vote(name: &str, decision: Decision, at: Time) -> Vote {
     Vote { by: principal(name), decision, at, signature: None }
 }
 
-#[tokio::test]
-async fn an_older_claim_and_a_stale_fold_append_nothing() {
-    let story = Story::new().await;
+async fn an_older_claim_and_a_stale_fold_append_nothing(on: On) {
+    let story = Story::new(on).await;
     let mut slow = story.incident("ServiceDown").await;
     let first = story.claim(now()).await;
     assert!(story.store.claim(Lane::Any, later(60), later(360)).await.unwrap().is_none(), "leased");
@@ -170,9 +226,8 @@ async fn an_older_claim_and_a_stale_fold_append_nothing() {
     assert!(story.store.claim(Lane::Any, later(305), later(600)).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_release_never_swallows_what_a_door_left_meanwhile() {
-    let story = Story::new().await;
+async fn a_release_never_swallows_what_a_door_left_meanwhile(on: On) {
+    let story = Story::new(on).await;
     let incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     story.store.release(&claim, Wake::Never, now()).await.unwrap();
@@ -187,9 +242,8 @@ async fn a_release_never_swallows_what_a_door_left_meanwhile() {
     assert!(!story.store.any_due(Lane::Any, later(499)).await.unwrap() && story.store.any_due(Lane::Any, later(500)).await.unwrap());
 }
 
-#[tokio::test]
-async fn the_first_decision_wins_and_every_other_is_told_why_not() {
-    let story = Story::new().await;
+async fn the_first_decision_wins_and_every_other_is_told_why_not(on: On) {
+    let story = Story::new(on).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     let approval = ask(&story, &claim, &mut incident).await;
@@ -217,9 +271,8 @@ async fn the_first_decision_wins_and_every_other_is_told_why_not() {
     assert!(story.store.open_approvals().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn a_decision_after_the_expiry_does_not_count() {
-    let story = Story::new().await;
+async fn a_decision_after_the_expiry_does_not_count(on: On) {
+    let story = Story::new(on).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     let approval = ask(&story, &claim, &mut incident).await;
@@ -265,10 +318,9 @@ async fn sent(story: &Story, channel: Channel) -> Vec<(IncidentId, Notice)> {
     }
 }
 
-#[tokio::test]
-async fn humans_are_told_in_order_and_a_waiting_card_speaks_for_the_newest_state() {
+async fn humans_are_told_in_order_and_a_waiting_card_speaks_for_the_newest_state(on: On) {
     use Channel::{Pagerduty, Slack};
-    let story = Story::new().await;
+    let story = Story::new(on).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     let id = incident.id;
@@ -289,10 +341,9 @@ async fn humans_are_told_in_order_and_a_waiting_card_speaks_for_the_newest_state
     assert_eq!(sent(&story, Pagerduty).await, [(id, page()), (id, Notice::Acknowledge), (id, Notice::Resolve)]);
 }
 
-#[tokio::test]
-async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart() {
+async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart(on: On) {
     use Channel::Slack;
-    let story = Story::new().await;
+    let story = Story::new(on).await;
     let mut first = story.incident("First").await;
     let claim = story.claim(now()).await;
     tell(&story, &claim, &mut first, vec![(Slack, message("one")), (Slack, message("two"))]).await;
@@ -322,9 +373,8 @@ fn started(hold: &[&str]) -> Commit {
 }
 
 /// Both workers have judged by the same counts; the one that comes second finds out when it begins.
-#[tokio::test]
-async fn a_budget_that_two_workers_saw_free_is_spent_once() {
-    let story = Story::new().await;
+async fn a_budget_that_two_workers_saw_free_is_spent_once(on: On) {
+    let story = Story::new(on).await;
     let mut first = story.incident("First").await;
     let one = story.claim(now()).await;
     let mut second = story.incident("Second").await;
@@ -343,9 +393,8 @@ async fn a_budget_that_two_workers_saw_free_is_spent_once() {
     story.store.commit(&two, &mut second, at_most(&["on:web-2#INC-2"], 2), later(3_600)).await.unwrap();
 }
 
-#[tokio::test]
-async fn one_remediation_at_a_time_and_a_busy_one_writes_nothing() {
-    let story = Story::new().await;
+async fn one_remediation_at_a_time_and_a_busy_one_writes_nothing(on: On) {
+    let story = Story::new(on).await;
     let mut first = story.incident("First").await;
     let one = story.claim(now()).await;
     let mut second = story.incident("Second").await;
@@ -363,9 +412,8 @@ async fn one_remediation_at_a_time_and_a_busy_one_writes_nothing() {
     story.store.commit(&two, &mut second, started(&["service:api"]), now()).await.unwrap();
 }
 
-#[tokio::test]
-async fn budgets_and_holds_survive_a_restart_and_leases_do_not() {
-    let story = Story::new().await;
+async fn budgets_and_holds_survive_a_restart_and_leases_do_not(on: On) {
+    let story = Story::new(on).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     story.store.commit(&claim, &mut incident, started(&["service:api"]), now()).await.unwrap();
@@ -382,11 +430,14 @@ async fn budgets_and_holds_survive_a_restart_and_leases_do_not() {
 
 #[tokio::test]
 async fn a_file_has_one_server_and_room_for_a_command_line_beside_it() {
-    let story = Story::new().await;
+    let story = Story::new(On::File).await;
     story.incident("ServiceDown").await;
     let refused = Store::open_server(&url(story.folder.path()), Freeze::default()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::InUse(path) if path.ends_with("paramedic.db")));
-    assert!(refused.to_string().ends_with("is used by another paramedic server: one server a SQLite file"), "{refused}");
+    assert!(
+        refused.to_string().ends_with("is used by another paramedic server: one server a SQLite file, and one a replica's folder"),
+        "{refused}"
+    );
     let beside = Store::open_beside(&url(story.folder.path())).await.unwrap();
     assert_eq!(beside.list(None, 10).await.unwrap().len(), 1);
     beside.close().await;
@@ -397,9 +448,8 @@ async fn a_file_has_one_server_and_room_for_a_command_line_beside_it() {
     assert!(!nothing.path().join("paramedic.db").exists(), "looking makes no file");
 }
 
-#[tokio::test]
-async fn a_row_that_cannot_be_read_is_an_error_that_names_it_and_costs_no_other() {
-    let story = Story::new().await;
+async fn a_row_that_cannot_be_read_is_an_error_that_names_it_and_costs_no_other(on: On) {
+    let story = Story::new(on).await;
     let broken = story.incident("First").await.id;
     let whole = story.incident("Second").await.id;
     story.tamper("UPDATE entries SET body = substr(body, 1, 40) WHERE incident_id = 1 AND seq = 2").await;
@@ -416,9 +466,8 @@ async fn a_row_that_cannot_be_read_is_an_error_that_names_it_and_costs_no_other(
     assert_eq!(listed, "store: row incidents INC-2 is not readable: level 9 does not exist: expected 1 (fix), 2 (confirm) or 3 (escalate)");
 }
 
-#[tokio::test]
-async fn alerts_stored_by_many_doors_at_once_are_all_there_once() {
-    let story = Story::new().await;
+async fn alerts_stored_by_many_doors_at_once_are_all_there_once(on: On) {
+    let story = Story::new(on).await;
     let (inbox, storing) = Inbox::open(story.store.clone(), || {});
     let storing = tokio::spawn(storing);
     let deliveries = (0..40).map(|n| {
@@ -453,7 +502,7 @@ async fn a_file_that_is_no_database_or_a_broken_one_stops_the_start_with_its_nam
     assert!(said.contains("paramedic.db") && said.contains("file is not a database"), "{said}");
     assert!(std::fs::read_to_string(&file).unwrap().starts_with("this is no database"), "it is left as it is");
 
-    let story = Story::new().await;
+    let story = Story::new(On::File).await;
     story.incident("ServiceDown").await;
     story.store.close().await;
     let bytes = std::fs::read(story.folder.path().join("paramedic.db")).unwrap();
@@ -561,9 +610,8 @@ async fn what_an_earlier_version_asked_is_void_after_the_upgrade() {
 }
 
 /// An order that was given after an action was judged keeps it from starting.
-#[tokio::test]
-async fn an_action_judged_before_an_order_does_not_start_after_it() {
-    let story = Story::new().await;
+async fn an_action_judged_before_an_order_does_not_start_after_it(on: On) {
+    let story = Story::new(on).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = story.claim(now()).await;
     let seen = story.store.latest_orders().await.unwrap().count;
@@ -595,9 +643,8 @@ async fn an_action_judged_before_an_order_does_not_start_after_it() {
     assert!(matches!(story.store.order(past, principal("ana"), reason(), now()).await, Err(OrderError::Past(_))));
 }
 
-#[tokio::test]
-async fn a_strange_order_is_an_error_that_names_its_row() {
-    let story = Story::new().await;
+async fn a_strange_order_is_an_error_that_names_its_row(on: On) {
+    let story = Story::new(on).await;
     story.store.order(OrderKind::Halt, principal("ana"), Reason::parse("x").unwrap(), now()).await.unwrap();
     story.tamper("UPDATE orders SET body = '{\"order\":\"halt\"}'").await;
     let told = story.store.latest_orders().await.unwrap_err().to_string();

@@ -9,11 +9,10 @@ use crate::domain::{
 };
 use crate::engine::{facts, halt_file};
 use crate::safety::{Consent, SafetyChecker, Situation, Usage, needed};
-use crate::store::Store;
+use crate::store::{Store, shown};
 use crate::tools::{self, About, Tool};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -172,8 +171,7 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
     let about = About { inventory: &config.inventory, target: &asked.target };
     let action = tools::understand(tool, &proposal, about).map_err(|why| format!("{}: {why}", asked.tool))?;
     let Told { usage, in_force, trust, budgets } = told(config, &action, asked).await;
-    let store = Path::new(config.store_url.trim_start_matches("sqlite://"));
-    let own = own_ground(store, config);
+    let own = own_ground(&config.store_dir.join("store"), config);
     let situation = Situation {
         now: asked.at,
         incident: IncidentId(0),
@@ -210,7 +208,7 @@ async fn told(config: &Config, action: &Action, asked: &Asked) -> Told {
             let usage = facts::usage(&store, config.settings.storm_services, IncidentId(0), action, asked.at).await;
             let (in_force, trust) = facts::authority(&store, &config.halt_file, &asked.agent, action, asked.at).await;
             store.close().await;
-            Told { usage, in_force, trust, budgets: format!("as {} tells", config.store_url) }
+            Told { usage, in_force, trust, budgets: format!("as {} tells", shown(&config.store_url)) }
         }
         Err(e) => {
             let fresh = || config.inventory.services().map(|service| (service.name.clone(), 0)).collect();

@@ -4,8 +4,8 @@
 use super::{Logged, signed, unsigned};
 use crate::domain::IncidentId;
 use crate::ledger::{Leaf, Row, hash_of};
-use crate::store::{Result, Store};
-use sqlx::Row as _;
+use crate::store::{Base, Result, Store};
+use sqlx::{AssertSqlSafe, Row as _};
 
 /// A range of entries: their numbers in fours (incident, seq, at, length of the body in bytes), leaves as hex, bodies one after
 /// the other.
@@ -27,12 +27,18 @@ impl Store {
 
     /// None where the range has a gap or a leaf is missing.
     async fn packed(&self, from: u64, limit: u64) -> Result<Option<Pack>> {
-        let sql = "SELECT COUNT(*) AS entries, COUNT(leaf) AS logged, MIN(log_index) AS first, \
+        let hex = match self.base {
+            Base::Sqlite => "hex(leaf)",
+            Base::Postgres { .. } => "encode(leaf, 'hex')",
+        };
+        let sql = format!(
+            "SELECT COUNT(*) AS entries, COUNT(leaf) AS logged, MIN(log_index) AS first, \
              string_agg(incident_id || ' ' || seq || ' ' || at || ' ' || octet_length(body), ' ') AS numbers, \
-             string_agg(hex(leaf), '') AS leaves, string_agg(body, '') AS bodies FROM \
-             (SELECT log_index, incident_id, seq, at, body, leaf FROM entries WHERE log_index >= $1 AND log_index < $2 ORDER BY log_index) AS range";
+             string_agg({hex}, '') AS leaves, string_agg(body, '') AS bodies FROM \
+             (SELECT log_index, incident_id, seq, at, body, leaf FROM entries WHERE log_index >= $1 AND log_index < $2 ORDER BY log_index) AS range"
+        );
         let (from, limit) = (signed(from)?, signed(limit)?);
-        let row = sqlx::query(sql).bind(from).bind(from.saturating_add(limit)).fetch_one(&self.read).await?;
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(from).bind(from.saturating_add(limit)).fetch_one(&self.read).await?;
         let (entries, logged, first): (i64, i64, Option<i64>) = (row.try_get("entries")?, row.try_get("logged")?, row.try_get("first")?);
         if entries != limit || logged != limit || first != Some(from) {
             return Ok(None);

@@ -37,6 +37,7 @@ pub struct Setup {
     generator: Option<Arc<Generator>>,
     inventory: Option<fn(&Place) -> Value>,
     in_memory: bool,
+    postgres: bool,
     more: Vec<(&'static str, Value)>,
     services: Vec<(&'static str, Value)>,
     policy: Option<&'static str>,
@@ -69,6 +70,12 @@ impl Setup {
     /// The store's folder is in memory where the machine has room there: nothing of such a story survives it anyway.
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
+        self
+    }
+
+    /// The store is a PostgreSQL.
+    pub fn postgres(mut self) -> Self {
+        self.postgres = true;
         self
     }
 
@@ -121,7 +128,11 @@ impl Setup {
     }
 
     pub async fn start(self) -> TestApp {
-        let place = if self.in_memory { Place::in_memory() } else { Place::new() };
+        let place = match (self.postgres, self.in_memory) {
+            (true, _) => Place::with_postgres(),
+            (false, true) => Place::in_memory(),
+            (false, false) => Place::new(),
+        };
         let (slack, pagerduty, mail) = (SlackStandin::start().await, PagerDutyStandin::start().await, SmtpStandin::start().await);
         let (slack, pagerduty, mail) = (slack.unwrap(), pagerduty.unwrap(), mail.unwrap());
         let model = match self.generator.clone() {
@@ -130,7 +141,7 @@ impl Setup {
         };
         let mut main = json!({
             "server": { "listen": "127.0.0.1:0" },
-            "store": { "url": place.store_url() },
+            "store": place.store("state"),
             "run_dir": place.path("run"),
             "slack": {
                 "bot_token": SlackStandin::BOT_TOKEN, "channel": SlackStandin::CHANNEL_NAME, "api_url": slack.api_url(),
@@ -248,10 +259,24 @@ impl TestApp {
         self.place.write_config("paramedic.yaml", &main);
     }
 
+    /// Another server at the same store and the same peers, with the same clock, in this folder of its own. It starts nothing twice:
+    /// the children of the place are everybody's.
+    pub async fn replica(&self, folder: &str) -> App {
+        let text = std::fs::read_to_string(self.place.path("config/paramedic.yaml")).unwrap();
+        let mut main: Value = serde_json::from_str(&text).unwrap();
+        main["store"] = self.place.store(folder);
+        main["ledger"] = json!({ "key_file": self.place.path("state/ledger.key") });
+        let name = format!("{folder}.yaml");
+        self.place.write_config(&name, &main);
+        let config = Config::load(&self.place.path("config").join(name), &Overrides::default(), &|_| None).unwrap();
+        let config = Config { own_program: Some(env!("CARGO_BIN_EXE_paramedic").into()), ..config };
+        App::start(config, self.clock.clone(), Freeze::default()).await.unwrap()
+    }
+
     /// Changes the store behind the server's back.
     pub async fn sql(&self, sql: &'static str) {
         sqlx::any::install_default_drivers();
-        let pool = sqlx::AnyPool::connect(&format!("{}?mode=rw", self.place.store_url())).await.unwrap();
+        let pool = sqlx::AnyPool::connect(&self.place.store_url()).await.unwrap();
         sqlx::query(sql).execute(&pool).await.unwrap();
         pool.close().await;
     }
@@ -373,7 +398,7 @@ impl TestApp {
     /// Where a story that does not go on has stopped: who may work on the incident, whether the server is frozen, what its threads do.
     async fn whereabouts(&self, id: i64) -> String {
         let row = async {
-            let pool = sqlx::AnyPool::connect(&format!("{}?mode=rw", self.place.store_url())).await?;
+            let pool = sqlx::AnyPool::connect(&self.place.store_url()).await?;
             let sql =
                 "SELECT seq, lease, COALESCE(lease_until, -1) AS until, COALESCE(wake_at, -1) AS wake, poke FROM incidents WHERE id = $1";
             let row: (i64, i64, i64, i64, i64) = sqlx::query_as(sql).bind(id).fetch_one(&pool).await?;

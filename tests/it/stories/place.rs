@@ -1,6 +1,7 @@
 //! Where a story takes place: a folder with the shipped rules and runbooks, an inventory of real children and a real disk. Gone with
 //! everything that runs in it when dropped.
 
+use crate::postgres::Postgres;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use std::fs;
@@ -20,11 +21,13 @@ pub struct Place {
     folder: TempDir,
     /// Where the store is kept in memory.
     _memory: Option<TempDir>,
+    /// Keeps the store, instead of a file.
+    postgres: Option<Postgres>,
 }
 
 impl Place {
     pub fn new() -> Self {
-        let place = Self { folder: Self::folder(), _memory: None };
+        let place = Self { folder: Self::folder(), _memory: None, postgres: None };
         fs::create_dir(place.path("state")).unwrap();
         place.furnished()
     }
@@ -35,7 +38,14 @@ impl Place {
         let Ok(memory) = tempfile::Builder::new().prefix("paramedic-story-").tempdir_in("/dev/shm") else { return Self::new() };
         let folder = Self::folder();
         std::os::unix::fs::symlink(memory.path(), folder.path().join("state")).unwrap();
-        Self { folder, _memory: Some(memory) }.furnished()
+        Self { folder, _memory: Some(memory), postgres: None }.furnished()
+    }
+
+    /// The store is a PostgreSQL of the story's own.
+    pub fn with_postgres() -> Self {
+        let mut place = Self::new();
+        place.postgres = Some(Postgres::start());
+        place
     }
 
     fn folder() -> TempDir {
@@ -75,7 +85,16 @@ impl Place {
     }
 
     pub fn store_url(&self) -> String {
-        format!("sqlite://{}", self.path("state/paramedic.db").display())
+        let file = || format!("sqlite://{}", self.path("state/paramedic.db").display());
+        self.postgres.as_ref().map_or_else(file, Postgres::url)
+    }
+
+    /// `store:` of a server with this folder of its own; a file lies where it lies.
+    pub fn store(&self, folder: &str) -> Value {
+        match &self.postgres {
+            Some(postgres) => json!({ "url": postgres.url(), "dir": self.path(folder) }),
+            None => json!({ "url": self.store_url() }),
+        }
     }
 
     /// Ends a service's first instance as a crash would.

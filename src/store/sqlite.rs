@@ -1,0 +1,56 @@
+//! A store in a file of its own: one server a file, one connection writes, others read. What was acknowledged is on the disk
+//! (`synchronous=FULL`).
+
+use super::{Result, StoreError};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, Connection as _};
+use std::fs::File;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub fn open_error(path: &Path, why: &std::io::Error) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), why: why.to_string() }
+}
+
+/// Takes the lock beside a file, for as long as the result lives; the operating system lets go of it when the process dies.
+pub fn lock(path: &Path) -> Result<File> {
+    let beside = path.with_extension("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(|e| open_error(&beside, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+        Err(std::fs::TryLockError::Error(e)) => Err(open_error(&beside, &e)),
+    }
+}
+
+fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {
+    let url = format!("sqlite://{}?mode={mode}", path.display());
+    AnyConnectOptions::from_str(&url).map_err(|e| StoreError::Open { path: path.display().to_string(), why: e.to_string() })
+}
+
+/// Reads once what every connection needs: a pool would try again and again, and say only that it timed out.
+pub async fn probe(path: &Path) -> Result<()> {
+    let why = |e: sqlx::Error| StoreError::Open { path: path.display().to_string(), why: e.to_string() };
+    let mut connection = sqlx::AnyConnection::connect_with(&options(path, "rwc")?).await.map_err(why)?;
+    sqlx::query("SELECT COUNT(*) FROM sqlite_master").execute(&mut connection).await.map_err(why)?;
+    connection.close().await.map_err(why)
+}
+
+pub async fn pool(path: &Path, connections: u32, mode: &str) -> Result<AnyPool> {
+    let options = options(path, mode)?;
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for pragma in ["PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=ON"] {
+                    sqlx::query(pragma).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(|e| StoreError::Open { path: path.display().to_string(), why: e.to_string() })
+}

@@ -1,0 +1,113 @@
+//! A whole server on PostgreSQL, and several of them on one: each alert once, each action once, whoever dies.
+
+use super::app::lines;
+use super::{Hook, Setup, TestApp, firing, tales};
+use crate::server::until;
+use paramedic::app::App;
+use paramedic::clients::http::client;
+use paramedic::domain::IncidentId;
+use paramedic::store::FreezePoint::{After, Before};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_postgres_that_is_killed_goes_on_with_what_it_began() {
+    for (nth, at) in [(1, After), (6, Before), (7, After), (9, After)] {
+        let mut app = Setup::default().postgres().dies(nth, at).start().await;
+        let end = tales::crash(&mut app).await;
+        let transcript = app.transcript(1).await;
+        assert_eq!((app.deaths, app.incidents().await.len()), (1, 1), "{transcript}");
+        let doubted = transcript.contains("in doubt");
+        assert!(end == "resolved" || (doubted && transcript.contains("escalated: ")), "ended {end}:\n{transcript}");
+        let decided = transcript.lines().filter(|line| line.starts_with("started restart_service")).count();
+        assert!(decided <= 1 && app.place.starts("api-gateway") - 1 <= decided, "done more often than decided:\n{transcript}");
+        app.told(1).await;
+    }
+}
+
+const SERVICES: [&str; 3] = ["api-gateway", "orders", "mailer"];
+
+fn down(service: &str) -> Hook {
+    firing("ServiceDown", &[("service", service), ("severity", "critical")]).in_group(&format!("{{}}:{{service=\"{service}\"}}"))
+}
+
+/// Alertmanager's peers tell every server of everything.
+async fn tell_both(app: &mut TestApp, other: &App, hook: &Hook) {
+    let told = client(Duration::from_secs(5)).unwrap().post(format!("http://{}/webhooks/alertmanager", other.address));
+    let told = told.body(hook.body().to_string()).send().await.unwrap();
+    assert_eq!(told.status(), 200);
+    app.alertmanager(hook).await;
+}
+
+async fn is_fixed(app: &mut TestApp, id: i64) {
+    app.wait_for(id, "a verified fix", |incident| {
+        lines(incident).iter().any(|line| line.starts_with("signal independent good")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_on_one_database_raise_each_alert_once_and_act_once() {
+    let mut app = Setup::default().postgres().start().await;
+    let other = app.replica("second").await;
+    for service in SERVICES {
+        app.place.crash(service);
+    }
+    for service in SERVICES {
+        tell_both(&mut app, &other, &down(service)).await;
+    }
+    until("three incidents", async || app.incidents().await.len() == 3).await;
+    for id in 1..=3 {
+        is_fixed(&mut app, id).await;
+    }
+    for service in SERVICES {
+        tell_both(&mut app, &other, &down(service).resolved()).await;
+    }
+    for id in 1..=3 {
+        app.until(id, &["resolved"]).await;
+        app.told(id).await;
+        assert_eq!(other.engine.store().incident(IncidentId(id)).await.unwrap().unwrap().state.as_str(), "resolved");
+    }
+    assert_eq!(app.incidents().await.len(), 3, "one for each service");
+    for service in SERVICES {
+        assert_eq!(app.place.starts(service), 2, "{service} was restarted once");
+    }
+    let roots = app.slack.messages().iter().filter(|message| message.thread_ts.is_none()).count();
+    assert_eq!(roots, 3, "one thread an incident: {:#?}", app.slack.messages());
+    assert!(other.stop().await, "it ends in good order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_one_of_two_servers_dies_the_other_goes_on_with_everything() {
+    let mut app = Setup::default().postgres().start().await;
+    app.place.crash("api-gateway");
+    app.alertmanager(&down("api-gateway")).await;
+    is_fixed(&mut app, 1).await;
+    let other = app.replica("second").await;
+    let store = other.engine.store().clone();
+    app.down().await;
+    // What the dead one had claimed is free when its lease has run out.
+    app.skip(chrono::Duration::minutes(6));
+    app.place.crash("orders");
+    let post = async |hook: Hook| {
+        let request = client(Duration::from_secs(5)).unwrap().post(format!("http://{}/webhooks/alertmanager", other.address));
+        assert_eq!(request.body(hook.body().to_string()).send().await.unwrap().status(), 200);
+    };
+    let state = async |id: i64| store.incident(IncidentId(id)).await.unwrap().map(|incident| incident.state.to_string());
+    post(down("orders")).await;
+    until("the second one raised it", async || state(2).await.is_some()).await;
+    until("and restarted the service", async || app.place.starts("orders") == 2).await;
+    post(down("orders").resolved()).await;
+    post(down("api-gateway").resolved()).await;
+    for id in [1, 2] {
+        until("it is resolved", async || state(id).await.as_deref() == Some("resolved")).await;
+    }
+    let sent = async || store.waiting_letters().await.unwrap() == 0;
+    until("everybody was told", sent).await;
+    let signed = async || store.newest_checkpoint().await.unwrap().map(|kept| kept.size) == Some(store.log_size().await.unwrap());
+    until("the second one signs the ledger", signed).await;
+    assert_eq!((app.place.starts("api-gateway"), app.place.starts("orders")), (2, 2));
+    assert!(other.stop().await);
+    // The first one comes back, and finds everything as the second one left it.
+    app.up().await;
+    assert_eq!(app.until(1, &["resolved"]).await, app.until(2, &["resolved"]).await);
+}
