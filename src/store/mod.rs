@@ -53,7 +53,7 @@ pub enum StoreError {
     Url { shown: String, expected: &'static str },
     #[error("store {path}: {why}")]
     Open { path: String, why: String },
-    #[error("{0} is used by another paramedic server: one server a SQLite file, and one a replica's folder")]
+    #[error("store {0} is used by another paramedic server: one server a SQLite file, and one a replica's folder")]
     InUse(PathBuf),
     #[error("bring the tables of store {path} up to date")]
     Migrate { path: String, source: sqlx::migrate::MigrateError },

@@ -1,5 +1,8 @@
 //! A real PostgreSQL of a test's own, on a loopback port, with a password. Ends with the test, however that ends.
 
+mod proxy;
+
+pub use proxy::{LOCK, Proxy, Way};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::net::TcpListener;
@@ -47,7 +50,14 @@ impl Postgres {
     }
 
     pub fn url(&self) -> String {
-        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+        at(self.port)
+    }
+
+    /// A network of one replica's own to it, and its URL there.
+    pub async fn proxied(&self) -> (Proxy, String) {
+        let proxy = Proxy::to(self.port).await;
+        let url = at(proxy.port);
+        (proxy, url)
     }
 
     /// Looks or changes something behind every store's back.
@@ -58,6 +68,10 @@ impl Postgres {
         pool.close().await;
         changed
     }
+}
+
+fn at(port: u16) -> String {
+    format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
 }
 
 impl Drop for Postgres {

@@ -96,7 +96,7 @@ verify:
   within: soon
 "#;
 
-const ENVIRONMENT: [(&str, &str); 3] = [("STORE_URL", "postgres://u:s3kret-db@h/x"), ("FIRST", "s3kret-first"), ("LLM_KEY", "s3kret-llm")];
+const ENVIRONMENT: [(&str, &str); 3] = [("STORE_URL", "mysql://u:s3kret-db@h/x"), ("FIRST", "s3kret-first"), ("LLM_KEY", "s3kret-llm")];
 
 fn write_mistakes(folder: &Path) {
     let config = folder.join("config");
@@ -111,7 +111,7 @@ fn write_mistakes(folder: &Path) {
 const EXPECTED: &str = r#"config/paramedic.yaml:2: server.listen: `everywhere` is not an address: expected IP:PORT
 config/paramedic.yaml:3: server.tokn: unknown field `tokn`, expected `listen` or `webhook_token`
 config/paramedic.yaml:4: mode: unknown variant `yolo`, expected one of `auto`, `review`, `disabled`
-config/paramedic.yaml:6: store.url: expected sqlite:///absolute/file.db
+config/paramedic.yaml:6: store.url: expected sqlite:///absolute/file.db, sqlite://relative/file.db
 config/paramedic.yaml:8: planner.steps: expected 1 to 25
 config/paramedic.yaml:9: planner.first: unknown variant `(hidden)`, expected `runbook` or `model`
 config/paramedic.yaml:11: approvals.expire_seconds: expected 5 to 86400
@@ -182,7 +182,7 @@ fn flags_win_over_variables_and_variables_over_the_file() {
 #[test]
 fn a_wrong_flag_is_told_as_the_key_that_it_sets_without_its_secret() {
     let folder = shipped();
-    let flags = ["check", "--listen", "there", "--mode", "yolo", "--database-url", "postgres://h/x", "--llm-api-key", "s3kret"];
+    let flags = ["check", "--listen", "there", "--mode", "yolo", "--database-url", "mysql://h/x", "--llm-api-key", "s3kret"];
     let ran = run(folder.path(), &flags);
     assert_eq!(ran.code, Some(64), "{ran:?}");
     for key in

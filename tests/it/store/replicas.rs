@@ -1,11 +1,12 @@
 //! Several servers on one PostgreSQL: what SQLite has from its one writer holds between them too.
 
 use super::{On, Story, alert, api, later, now, proposal, restart, skipped, started};
-use crate::postgres::Postgres;
+use crate::postgres::{LOCK, Postgres, Way};
 use crate::server::until;
 use paramedic::domain::{AlertStatus, Channel, Entry, IncidentId, PlannerKind, Verdict};
 use paramedic::store::{Claim, Commit, Duty, Freeze, Lane, Store, StoreError, Wake};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Another replica at a story's database, in a folder of its own.
 async fn another(story: &Story) -> (Store, tempfile::TempDir) {
@@ -156,6 +157,51 @@ async fn a_replica_paused_past_its_lease_is_fenced() {
     story.store.release(&paused, Wake::Now, later(301)).await.unwrap();
     assert!(story.store.claim(Lane::Any, later(302), later(600)).await.unwrap().is_none(), "nor give it to anybody");
     second.release(&claim, Wake::Never, later(303)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stands_still_in_a_transaction_holds_the_others_up_for_seconds_only() {
+    let story = Story::new(On::Postgres).await;
+    let (proxy, url) = postgres(&story).proxied().await;
+    let folder = tempfile::tempdir().unwrap();
+    let still = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    // It has the writers' lock and does not hear so.
+    proxy.turn(Way::DeafFrom(LOCK));
+    let telling = tokio::spawn(async move { still.tell(IncidentId(1), &[(Channel::Slack, super::message("lost"))], now()).await });
+    let locked = async || {
+        let sql = "SELECT 1 AS one FROM pg_locks WHERE locktype = 'advisory' AND granted";
+        postgres(&story).sql(sql).await > 0
+    };
+    until("the lock is taken", locked).await;
+    // The database ends that transaction; nothing of it was written.
+    story.store.tell(IncidentId(1), &[(Channel::Slack, super::message("told"))], now()).await.unwrap();
+    proxy.turn(Way::Cut);
+    assert!(telling.await.unwrap().is_err());
+    assert_eq!(story.store.waiting_letters().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_bad_network_a_commit_is_there_as_a_whole_or_not_at_all() {
+    let story = Story::new(On::Postgres).await;
+    let (proxy, url) = postgres(&story).proxied().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = store.claim(Lane::Any, now(), later(300)).await.unwrap().unwrap();
+    // Slow ones are waited for; of one that was cut off nothing is there.
+    let ways = [(Way::Slow, true, 1), (Way::Cut, false, 0), (Way::DeafFrom(LOCK), false, 0)];
+    for (way, heard, grown) in ways.into_iter().cycle().take(6) {
+        proxy.turn(way);
+        let seq = incident.seq;
+        let committing = store.commit(&claim, &mut incident, skipped(), now());
+        let patience = Duration::from_secs(if heard { 20 } else { 1 });
+        let result = tokio::time::timeout(patience, committing).await;
+        proxy.cut().await;
+        until("the database is there again", async || store.incident(claim.incident).await.is_ok()).await;
+        incident = store.incident(claim.incident).await.unwrap().unwrap();
+        assert_eq!((matches!(result, Ok(Ok(()))), incident.seq - seq), (heard, grown), "{way:?}: {result:?}");
+    }
+    store.commit(&claim, &mut incident, skipped(), now()).await.unwrap();
 }
 
 #[tokio::test]

@@ -262,9 +262,15 @@ impl TestApp {
     /// Another server at the same store and the same peers, with the same clock, in this folder of its own. It starts nothing twice:
     /// the children of the place are everybody's.
     pub async fn replica(&self, folder: &str) -> App {
+        self.replica_at(folder, &self.place.store_url()).await
+    }
+
+    /// The same, where the database has this URL for it.
+    pub async fn replica_at(&self, folder: &str, url: &str) -> App {
         let text = std::fs::read_to_string(self.place.path("config/paramedic.yaml")).unwrap();
         let mut main: Value = serde_json::from_str(&text).unwrap();
         main["store"] = self.place.store(folder);
+        main["store"]["url"] = json!(url);
         main["ledger"] = json!({ "key_file": self.place.path("state/ledger.key") });
         let name = format!("{folder}.yaml");
         self.place.write_config(&name, &main);

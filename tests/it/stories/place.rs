@@ -97,6 +97,10 @@ impl Place {
         }
     }
 
+    pub fn postgres(&self) -> &Postgres {
+        self.postgres.as_ref().unwrap()
+    }
+
     /// Ends a service's first instance as a crash would.
     pub fn crash(&self, service: &str) {
         let pid = pid(&self.path("run").join(format!("{service}.1.pid"))).unwrap();

@@ -2,11 +2,16 @@
 
 use super::app::lines;
 use super::{Hook, Setup, TestApp, firing, tales};
+use crate::postgres::{LOCK, Proxy, Way};
 use crate::server::until;
 use paramedic::app::App;
 use paramedic::clients::http::client;
 use paramedic::domain::IncidentId;
 use paramedic::store::FreezePoint::{After, Before};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,4 +115,91 @@ async fn when_one_of_two_servers_dies_the_other_goes_on_with_everything() {
     // The first one comes back, and finds everything as the second one left it.
     app.up().await;
     assert_eq!(app.until(1, &["resolved"]).await, app.until(2, &["resolved"]).await);
+}
+
+/// As Alertmanager: to one server after the other, until one of them takes it.
+async fn deliver(servers: &[SocketAddr], hook: &Hook) {
+    let client = client(Duration::from_secs(3)).unwrap();
+    let body = hook.body().to_string();
+    until("somebody takes it", async || {
+        for server in servers {
+            let request = client.post(format!("http://{server}/webhooks/alertmanager")).body(body.clone());
+            match request.send().await {
+                Ok(answer) if answer.status() == 200 => return true,
+                Ok(answer) => assert!(answer.status().as_u16() >= 500, "{answer:?}"),
+                Err(_) => {}
+            }
+        }
+        false
+    })
+    .await;
+}
+
+/// The network of one replica is bad in each way, again and again.
+async fn trouble(proxy: &Proxy) {
+    for way in [Way::Slow, Way::DeafFrom(LOCK), Way::Cut, Way::Open].into_iter().cycle() {
+        proxy.turn(way);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        // What went deaf hears nothing any more.
+        proxy.cut().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_replicas_behind_bad_networks_lose_nothing_and_repeat_nothing_while_one_is_killed() {
+    const ALERTS: i64 = 24;
+    let mut app = Setup::default().postgres().start().await;
+    let (near, near_url) = app.place.postgres().proxied().await;
+    let (far, far_url) = app.place.postgres().proxied().await;
+    let (second, third) = (app.replica_at("second", &near_url).await, app.replica_at("third", &far_url).await);
+    let first = app.base().rsplit('/').next().unwrap().parse().unwrap();
+    let servers = [first, second.address, third.address];
+    app.place.crash("api-gateway");
+    let (near, far) = (Arc::new(near), Arc::new(far));
+    let troubles = [near.clone(), far.clone()].map(|proxy| tokio::spawn(async move { trouble(&proxy).await }));
+    for n in 0..ALERTS {
+        let hook = firing(&format!("Odd{n}"), &[("severity", "warning")]);
+        let from = usize::try_from(n).unwrap() % 3;
+        deliver(&[&servers[from..], &servers[..from]].concat(), &hook).await;
+        if n == ALERTS / 2 {
+            deliver(&servers, &down("api-gateway")).await;
+            app.down().await;
+        }
+    }
+    for (proxy, trouble) in [&near, &far].into_iter().zip(troubles) {
+        trouble.abort();
+        assert!(trouble.await.unwrap_err().is_cancelled());
+        proxy.cut().await;
+    }
+    app.skip(chrono::Duration::minutes(6));
+    app.up().await;
+    let all = usize::try_from(ALERTS).unwrap() + 1;
+    until("each alert is an incident", async || app.incidents().await.len() == all).await;
+    let listed = app.incidents().await;
+    let number = |incident: &Value| incident["id"].as_str().unwrap().trim_start_matches("INC-").parse::<i64>().unwrap();
+    let (gateway, odd): (Vec<_>, Vec<_>) = listed.iter().partition(|incident| incident["alertname"] == "ServiceDown");
+    for incident in odd {
+        app.until(number(incident), &["escalated"]).await;
+    }
+    let gateway = number(gateway[0]);
+    app.wait_for(gateway, "a fix, or a human", |incident| {
+        let fixed = lines(incident).iter().any(|line| line.starts_with("signal independent good"));
+        (fixed || incident["state"] == "escalated").then_some(())
+    })
+    .await;
+    let transcript = app.transcript(gateway).await;
+    let decided = transcript.lines().filter(|line| line.starts_with("started restart_service")).count();
+    assert!(app.place.starts("api-gateway") - 1 <= decided && decided <= 1, "{decided} decided:\n{transcript}");
+    let names: BTreeSet<String> = listed.iter().map(|incident| incident["alertname"].to_string()).collect();
+    assert_eq!(names.len(), all, "each alert once");
+    let store = second.engine.store().clone();
+    let whole = async || {
+        let (size, kept) = (store.log_size().await.ok()?, store.newest_checkpoint().await.ok()??);
+        (kept.size == size).then_some(size)
+    };
+    until("the ledger is signed to its end", async || whole().await.is_some()).await;
+    let rows = store.audited(0, store.log_size().await.unwrap()).await.unwrap();
+    assert!(rows.iter().zip(0..).all(|(row, index)| row.index == index && row.logged == Some(row.hash)), "the log has a gap");
+    second.kill().await;
+    third.kill().await;
 }
