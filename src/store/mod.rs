@@ -3,6 +3,7 @@
 
 mod alerts;
 mod approvals;
+mod asking;
 mod failpoint;
 mod inbox;
 mod incidents;
@@ -18,6 +19,7 @@ mod usage;
 
 pub use alerts::{Assigned, Waiting};
 pub use approvals::DecideError;
+pub use asking::{Outage, Watched};
 pub use failpoint::{Freeze, FreezePoint};
 pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};

@@ -17,6 +17,7 @@ mod level_two;
 mod orders;
 mod planners;
 mod policies;
+mod reconciling;
 mod ten_failures;
 mod trust;
 
