@@ -142,6 +142,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         bench,
         notifier,
         settings: config.settings,
+        watchdog: config.watchdog,
         halt_file: config.halt_file,
     })
 }

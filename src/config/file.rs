@@ -7,7 +7,7 @@ use super::secrets::RedactKeys;
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
-use crate::engine::Settings;
+use crate::engine::{Settings, Watchdog, WatchdogKeys};
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
@@ -105,6 +105,11 @@ pub struct MainFile {
     pub prometheus: Option<Peer>,
     #[serde(default)]
     pub alertmanager: Option<AlertmanagerKeys>,
+    #[serde(default, rename = "watchdog")]
+    pub watchdog_keys: WatchdogKeys,
+    /// Built from them.
+    #[serde(skip)]
+    pub watchdog: Watchdog,
     #[serde(default)]
     pub ledger: LedgerKeys,
     /// Pid files and logs of process services, control sockets of SSH.
@@ -262,6 +267,7 @@ pub fn read(
     file.secret_files = std::mem::take(&mut document.secret_files);
     file.redact.secrets = document.secrets();
     file.redactor = document.check(file.redact.build(), complaints).unwrap_or_default();
+    file.watchdog = document.check(Watchdog::build(&file.watchdog_keys), complaints).unwrap_or_default();
     let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {

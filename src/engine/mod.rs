@@ -18,6 +18,7 @@ mod tell;
 mod trouble;
 mod verify;
 mod vote;
+mod watchdog;
 mod work;
 
 pub use ask::AGENT;
@@ -26,6 +27,7 @@ pub use pulse::begin_to_listen;
 pub use reconcile::Cut;
 pub use tell::notices_for;
 pub use vote::{Ballot, Electorate, vote};
+pub use watchdog::{Watchdog, WatchdogKeys};
 
 use crate::classifier::{Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
@@ -105,6 +107,7 @@ pub struct Parts {
     pub bench: Bench,
     pub notifier: Arc<Notifier>,
     pub settings: Settings,
+    pub watchdog: Watchdog,
     /// While there is a file of this name, everything is halted.
     pub halt_file: PathBuf,
 }
@@ -144,6 +147,7 @@ impl Engine {
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
         tasks.spawn(engine.clone().reconcile_loop(stop.clone()));
         tasks.spawn(engine.clone().pulse_loop(stop.clone()));
+        tasks.spawn(engine.clone().watchdog_loop(stop.clone()));
         engine.clone().start_workers(tasks, stop);
         for channel in engine.channels() {
             tasks.spawn(engine.clone().tell_loop(channel, stop.clone()));
@@ -155,8 +159,12 @@ impl Engine {
     pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
         metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
         let alerts: Vec<Alert> = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
+        let beats = self.heartbeats_in(&alerts);
         let origin = alerts.first().map(|alert| alert.origin.clone());
         self.take(alerts).await?;
+        for source in &beats {
+            self.hear(source).await?;
+        }
         if let Some(origin) = origin {
             self.learn_sender(&origin).await;
         }

@@ -13,9 +13,13 @@ const EVERY: chrono::Duration = chrono::Duration::seconds(30);
 /// Less is a restart: Alertmanager sends again.
 const OUTAGE: chrono::Duration = chrono::Duration::minutes(2);
 
-/// The first beat, before anything else is done: writes down since when nobody listened.
+/// The first beat, before anything else is done: writes down since when nobody listened, and counts that as nobody's silence.
 pub async fn begin_to_listen(store: &Store, now: Time) -> Result<(), StoreError> {
-    let Some(before) = store.beat(now).await?.filter(|before| now - *before >= OUTAGE) else { return Ok(()) };
+    let Some(before) = store.beat(now).await?.filter(|before| *before < now) else { return Ok(()) };
+    store.excuse_heartbeats(now - before).await?;
+    if now - before < OUTAGE {
+        return Ok(());
+    }
     let (from, to) = (before.format("%Y-%m-%d %H:%M:%SZ"), now.format("%Y-%m-%d %H:%M:%SZ"));
     tracing::warn!(%from, %to, "nobody listened: what fired and resolved meanwhile is not known (`paramedic incidents --outages`)");
     store.note_outage(before, now).await

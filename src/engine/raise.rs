@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const BATCH: i64 = 500;
-/// Alerts that always fire, to show that alerting works, or that only inhibit others: kept, and nobody's incident.
-const HEARTBEATS: [&str; 3] = ["Watchdog", "DeadMansSwitch", "InfoInhibitor"];
+/// Only inhibits others: kept, and nobody's incident, as heartbeats are.
+const INHIBITOR: &str = "InfoInhibitor";
 const TICK: Duration = Duration::from_secs(1);
 /// Incidents younger than this count when many services degrade together.
 pub(super) const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
@@ -71,7 +71,7 @@ impl Engine {
     async fn group(&self, firing: Vec<Waiting>) -> Result<Vec<Group>, StoreError> {
         let mut groups: Vec<Group> = Vec::new();
         for waiting in firing {
-            if HEARTBEATS.contains(&waiting.alert.name()) {
+            if waiting.alert.name() == INHIBITOR || self.parts.watchdog.is_heartbeat(&waiting.alert) {
                 self.parts.store.settle(waiting.id, "heartbeat", None).await?;
                 continue;
             }

@@ -41,7 +41,7 @@ pub(super) struct Asking {
 #[derive(Debug, Default)]
 struct State {
     cuts: Vec<Cut>,
-    /// A sender that may be a peer of the Alertmanager that is asked.
+    /// There is a reason to look soon: a sender that may be a peer of the Alertmanager that is asked.
     stranger: bool,
     receivers: BTreeSet<String>,
     senders: BTreeSet<String>,
@@ -73,6 +73,12 @@ impl Engine {
         self.asking.state().cuts.push(cut);
         self.asking.bell.notify_one();
         true
+    }
+
+    /// Something is well again: perhaps more was missed.
+    pub(super) fn look_soon(&self) {
+        self.asking.state().stranger = true;
+        self.asking.bell.notify_one();
     }
 
     /// Remembers by which receiver alerts are sent here, and looks at senders that are new.

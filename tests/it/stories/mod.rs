@@ -20,6 +20,7 @@ mod policies;
 mod reconciling;
 mod ten_failures;
 mod trust;
+mod watchdog;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};
