@@ -71,6 +71,7 @@ async fn store(path: &Path) -> (Store, Claim, Incident) {
         generator_url: String::new(),
         fingerprint: Fingerprint("bench".into()),
         group_key: String::new(),
+        origin: Default::default(),
     };
     let entries = vec![
         Entry::Raised { alert, target: Target::default() },

@@ -7,7 +7,7 @@ use crate::clients::sandbox::Sandbox;
 use crate::clients::slack::{OnClick, OnCommand, SocketDoors};
 use crate::config::Config;
 use crate::domain::{Clock, HostReach};
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Parts, begin_to_listen};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
 use crate::planner::ModelPlanner;
@@ -45,6 +45,7 @@ pub struct App {
 impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>, freeze: Freeze) -> anyhow::Result<Self> {
         let store = Store::serve(&config.store_url, &config.store_dir, freeze).await?.redacting(config.redactor.clone());
+        begin_to_listen(&store, clock.now()).await.context("write down since when nobody listened")?;
         let metrics = metrics_handle()?;
         begin_counters();
         let slack = config.slack.clone().map(Arc::new);
@@ -141,6 +142,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         bench,
         notifier,
         settings: config.settings,
+        watchdog: config.watchdog,
         halt_file: config.halt_file,
     })
 }
@@ -184,6 +186,9 @@ pub fn own_ground(store: &Path, config: &Config) -> OwnGround {
 fn begin_counters() {
     for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_tokens_total"] {
         metrics::counter!(name).increment(0);
+    }
+    for outcome in ["ok", "failed"] {
+        metrics::counter!("paramedic_reconciliations_total", "outcome" => outcome).increment(0);
     }
     for state in ["asked", "granted", "denied", "expired", "void", "unavailable"] {
         metrics::counter!("paramedic_approvals_total", "state" => state).increment(0);

@@ -122,6 +122,7 @@ fn incident() -> Incident {
         generator_url: PLANTED.into(),
         fingerprint: Fingerprint("c0ffee".into()),
         group_key: PLANTED.into(),
+        origin: Default::default(),
     };
     let target = Place { service: Some(ServiceName::parse("api").unwrap()), host: Some(HostName::parse("web-1").unwrap()) };
     let entries = [

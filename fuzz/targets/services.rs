@@ -95,6 +95,7 @@ fn about(service: &str) -> Alert {
         generator_url: String::new(),
         fingerprint: Fingerprint("c0ffee".into()),
         group_key: String::new(),
+        origin: Default::default(),
     }
 }
 

@@ -6,5 +6,5 @@ mod rules;
 mod target;
 
 pub use matcher::{Matcher, MatcherError, parse as parse_matchers};
-pub use rules::{Classification, Labels, RuleFile, Rules, RulesFile};
+pub use rules::{Classification, LEVEL_LABEL, Labels, RuleFile, Rules, RulesFile};
 pub use target::Targets;

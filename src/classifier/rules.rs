@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Labels = BTreeMap<String, String>;
 
 /// An alert may carry this label to raise its level; a value that is not 1, 2 or 3 counts as 2.
-const LEVEL_LABEL: &str = "paramedic_level";
+pub const LEVEL_LABEL: &str = "paramedic_level";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

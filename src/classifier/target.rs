@@ -198,6 +198,7 @@ mod tests {
             ends_at: None,
             generator_url: String::new(),
             group_key: String::new(),
+            origin: Default::default(),
         }
     }
 

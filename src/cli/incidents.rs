@@ -20,6 +20,9 @@ pub struct IncidentsArgs {
     /// Deliveries that were no alerts, with the reason and their first bytes.
     #[arg(long, conflicts_with_all = ["id", "state"])]
     unreadable: bool,
+    /// From when to when no server was alive: what fired and resolved in between cannot be known.
+    #[arg(long, conflicts_with_all = ["id", "state", "unreadable"])]
+    outages: bool,
     /// As the API gives it.
     #[arg(long)]
     json: bool,
@@ -49,6 +52,7 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let store = Store::open_beside(&url).await?;
     let text = match (id, args.unreadable) {
         (_, true) => unreadable(&store, &args).await?,
+        _ if args.outages => outages(&store, &args).await?,
         (Some(id), _) => one(&store, id, args.json).await?,
         (None, false) => list(&store, state, &args).await?,
     };
@@ -119,4 +123,23 @@ async fn unreadable(store: &Store, args: &IncidentsArgs) -> anyhow::Result<Strin
         format!("{at}  {} bytes  {}\n    {}", d.size, table::plain(&d.reason), table::plain(&d.body))
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+async fn outages(store: &Store, args: &IncidentsArgs) -> anyhow::Result<String> {
+    let outages = store.outages(args.limit).await?;
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&outages)?);
+    }
+    if outages.is_empty() {
+        return Ok("no outages".into());
+    }
+    let shown = |at: crate::domain::Time| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
+    let rows: Vec<Vec<String>> = outages
+        .iter()
+        .map(|outage| {
+            let asked = outage.asked_at.map_or("not asked yet".to_owned(), shown);
+            vec![shown(outage.began_at), shown(outage.ended_at), asked]
+        })
+        .collect();
+    Ok(table::render(&["NOBODY LISTENED FROM", "TO", "ALERTMANAGER WAS ASKED"], &rows))
 }

@@ -7,7 +7,7 @@ use super::secrets::RedactKeys;
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
-use crate::engine::Settings;
+use crate::engine::{Settings, Watchdog, WatchdogKeys};
 use crate::notify::{EmailSettings, Notifier, PagerDutySettings, SlackSettings};
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
@@ -105,7 +105,12 @@ pub struct MainFile {
     #[serde(default)]
     pub prometheus: Option<Peer>,
     #[serde(default)]
-    pub alertmanager: Option<Peer>,
+    pub alertmanager: Option<AlertmanagerKeys>,
+    #[serde(default, rename = "watchdog")]
+    pub watchdog_keys: WatchdogKeys,
+    /// Built from them.
+    #[serde(skip)]
+    pub watchdog: Watchdog,
     #[serde(default)]
     pub ledger: LedgerKeys,
     /// Pid files and logs of process services, control sockets of SSH.
@@ -170,6 +175,21 @@ pub struct Peer {
     pub url: String,
 }
 
+/// The Alertmanager that is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerKeys {
+    pub url: String,
+    #[serde(default = "reconcile_seconds")]
+    pub reconcile_seconds: i64,
+    #[serde(default)]
+    pub receiver: Option<String>,
+}
+
+fn reconcile_seconds() -> i64 {
+    Settings::default().reconcile_every.num_seconds()
+}
+
 fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is not an address: expected IP:PORT, such as 127.0.0.1:9911")))
@@ -229,6 +249,10 @@ impl MainFile {
             approval_expires: chrono::Duration::seconds(self.approvals.expire_seconds),
             execute_within: chrono::Duration::seconds(self.approvals.execute_within),
             storm_services: self.limits.brake_services,
+            reconcile_every: chrono::Duration::seconds(
+                self.alertmanager.as_ref().map_or_else(reconcile_seconds, |am| am.reconcile_seconds),
+            ),
+            receiver: self.alertmanager.as_ref().and_then(|am| am.receiver.clone()),
             ..Settings::default()
         }
     }
@@ -247,6 +271,7 @@ pub fn read(
     file.secret_files = std::mem::take(&mut document.secret_files);
     file.redact.secrets = document.secrets();
     file.redactor = document.check(file.redact.build(), complaints).unwrap_or_default();
+    file.watchdog = document.check(Watchdog::build(&file.watchdog_keys), complaints).unwrap_or_default();
     let told: BTreeSet<String> = complaints.iter().filter_map(|c| c.message.split(['.', ':']).next().map(str::to_owned)).collect();
     let mut complain = |path: &str, message: String| complaints.push(document.complaint(path, &message));
     for (name, most) in file.limits.loosened() {
@@ -266,6 +291,12 @@ pub fn read(
     }
     if file.llm.as_ref().is_some_and(|llm| !(1..=200).contains(&llm.timeout_seconds)) {
         complain("llm.timeout_seconds", "expected 1 to 200".into());
+    }
+    if file.alertmanager.as_ref().is_some_and(|am| !(30..=3_600).contains(&am.reconcile_seconds)) {
+        complain("alertmanager.reconcile_seconds", "expected 30 to 3600".into());
+    }
+    if file.alertmanager.as_ref().is_some_and(|am| am.receiver.as_ref().is_some_and(String::is_empty)) {
+        complain("alertmanager.receiver", "expected the name of a receiver of alertmanager.yml".into());
     }
     if !(1..=25).contains(&file.planner.steps) {
         complain("planner.steps", "expected 1 to 25".into());

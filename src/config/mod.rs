@@ -23,7 +23,7 @@ use crate::classifier::{Rules, RulesFile, Targets};
 use crate::clients::fleet::grant::Authority;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Inventory, InventoryFile};
-use crate::engine::Settings;
+use crate::engine::{Settings, Watchdog};
 use crate::notify::{EmailSettings, PagerDutySettings, SlackSettings};
 use crate::planner::{Runbook, RunbookFile};
 use crate::publish::LedgerKeys;
@@ -66,6 +66,7 @@ pub struct Config {
     pub email: Option<EmailSettings>,
     pub prometheus_url: Option<String>,
     pub alertmanager_url: Option<String>,
+    pub watchdog: Watchdog,
     pub ledger: LedgerKeys,
     /// Pid files and logs of process services; control sockets of SSH.
     pub run_dir: PathBuf,
@@ -154,6 +155,7 @@ impl Config {
             email: main.email,
             prometheus_url: main.prometheus.map(|peer| peer.url),
             alertmanager_url: main.alertmanager.map(|peer| peer.url),
+            watchdog: main.watchdog,
             ledger: main.ledger,
             run_dir,
             own_program: None,

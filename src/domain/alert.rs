@@ -69,6 +69,34 @@ pub struct Alert {
     pub fingerprint: Fingerprint,
     /// Alertmanager's group; alerts of one group and one service are one incident.
     pub group_key: String,
+    #[serde(default, skip_serializing_if = "Origin::is_unknown")]
+    pub origin: Origin,
+}
+
+/// How an alert came here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The name of Alertmanager's receiver that it was sent by.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub receiver: String,
+    /// The sender's `externalURL`. Peers of one cluster have their own: part of no key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sender: String,
+    /// Nobody sent it: Alertmanager was asked. What was seen, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+}
+
+impl Origin {
+    /// Of an alert that Alertmanager was asked for.
+    pub fn asked(why: impl Into<String>) -> Self {
+        Self { asked: Some(why.into()), ..Self::default() }
+    }
+
+    fn is_unknown(&self) -> bool {
+        self == &Self::default()
+    }
 }
 
 impl Alert {

@@ -60,6 +60,19 @@ pub enum Entry {
     AlertResolved {
         fingerprint: Fingerprint,
         alertname: String,
+        /// Alertmanager did not tell, it was asked: what its answer was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
+    },
+    /// Somebody silenced it in Alertmanager, or another alert inhibits it: nothing new is begun while all that fires is.
+    Silenced {
+        fingerprint: Fingerprint,
+        alertname: String,
+        by: String,
+    },
+    Unsilenced {
+        fingerprint: Fingerprint,
+        alertname: String,
     },
     RunStarted {
         run: u32,
@@ -211,7 +224,8 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Raised { alert, target } => {
-                write!(f, "raised {} ({}): {}", line(alert.name()), line(&whereabouts(alert, target)), line(alert.headline()))
+                let asked = alert.origin.asked.as_ref().map_or(String::new(), |asked| format!(" [{}]", line(asked)));
+                write!(f, "raised {} ({}): {}{asked}", line(alert.name()), line(&whereabouts(alert, target)), line(alert.headline()))
             }
             Self::Classified { level, rule, why, .. } => match rule {
                 Some(rule) => write!(f, "level {level} by rule {rule}: {}", line(why)),
@@ -221,7 +235,12 @@ impl fmt::Display for Entry {
                 place if place.is_empty() => write!(f, "alert {} joined", line(alert.name())),
                 place => write!(f, "alert {} joined ({})", line(alert.name()), line(&place)),
             },
-            Self::AlertResolved { alertname, .. } => write!(f, "alert {} resolved", line(alertname)),
+            Self::AlertResolved { alertname, asked, .. } => match asked {
+                Some(asked) => write!(f, "alert {} resolved: {}", line(alertname), line(asked)),
+                None => write!(f, "alert {} resolved", line(alertname)),
+            },
+            Self::Silenced { alertname, by, .. } => write!(f, "alert {} is silenced in Alertmanager: {}", line(alertname), line(by)),
+            Self::Unsilenced { alertname, .. } => write!(f, "alert {} is not silenced any more", line(alertname)),
             Self::RunStarted { run, planner, runbook } => match runbook {
                 Some(runbook) if *planner == PlannerKind::Runbook => write!(f, "run {run} by runbook {runbook}"),
                 _ => write!(f, "run {run} by {planner}"),

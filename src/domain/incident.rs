@@ -196,6 +196,8 @@ pub struct Incident {
     /// The rule's mode, where it is stricter.
     pub mode: Option<Mode>,
     pub alerts: BTreeMap<Fingerprint, Alert>,
+    /// Those of them that are silenced or inhibited in Alertmanager.
+    pub silenced: BTreeSet<Fingerprint>,
     pub run: Option<Run>,
     /// Planners that have had their attempt.
     pub tried: Vec<PlannerKind>,
@@ -231,6 +233,12 @@ impl Incident {
 
     pub fn still_firing(&self) -> bool {
         self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)
+    }
+
+    /// Whatever fires was silenced by somebody: they know, and are at work on it.
+    pub fn all_silenced(&self) -> bool {
+        let mut firing = self.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).peekable();
+        firing.peek().is_some() && firing.all(|alert| self.silenced.contains(&alert.fingerprint))
     }
 
     /// Steps of the current run.

@@ -21,7 +21,7 @@ mod trust;
 mod verdict;
 
 pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
-pub use alert::{Alert, AlertStatus, Fingerprint, Severity};
+pub use alert::{Alert, AlertStatus, Fingerprint, Origin, Severity};
 pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via, Vote};
 pub use danger::DangerLevel;
 pub use entry::{Entry, PlannerKind, Recorded, Signal};

@@ -1,8 +1,9 @@
 //! What can go wrong in a step, and how a panic becomes one of these instead of the end of a loop.
 
+use crate::clients::alertmanager::AlertmanagerError;
 use crate::domain::{IncidentId, SealError};
 use crate::redaction::RedactError;
-use crate::store::StoreError;
+use crate::store::{InboxError, StoreError};
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 
@@ -12,6 +13,10 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("{0} was claimed and has no entries")]
     Vanished(IncidentId),
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+    #[error(transparent)]
+    Alertmanager(#[from] AlertmanagerError),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]

@@ -9,19 +9,25 @@ pub mod facts;
 mod gate;
 mod moves;
 mod orders;
+mod pulse;
 mod raise;
+mod reconcile;
 mod recover;
 mod step;
 mod tell;
 mod trouble;
 mod verify;
 mod vote;
+mod watchdog;
 mod work;
 
 pub use ask::AGENT;
 pub use orders::{Wish, halt_file, order};
+pub use pulse::begin_to_listen;
+pub use reconcile::Cut;
 pub use tell::notices_for;
 pub use vote::{Ballot, Electorate, vote};
+pub use watchdog::{Watchdog, WatchdogKeys};
 
 use crate::classifier::{Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
@@ -58,6 +64,10 @@ pub struct Settings {
     pub mode: Mode,
     /// Services with fresh incidents at once from which on it is large-scale degradation.
     pub storm_services: u32,
+    /// How often Alertmanager is asked what it holds.
+    pub reconcile_every: chrono::Duration,
+    /// Whose alerts are Paramedic's; without it those of receivers that deliveries came by, and of `paramedic`.
+    pub receiver: Option<String>,
 }
 
 impl Default for Settings {
@@ -72,6 +82,8 @@ impl Default for Settings {
             first: PlannerKind::Runbook,
             mode: Mode::Auto,
             storm_services: 5,
+            reconcile_every: chrono::Duration::minutes(5),
+            receiver: None,
         }
     }
 }
@@ -95,6 +107,7 @@ pub struct Parts {
     pub bench: Bench,
     pub notifier: Arc<Notifier>,
     pub settings: Settings,
+    pub watchdog: Watchdog,
     /// While there is a file of this name, everything is halted.
     pub halt_file: PathBuf,
 }
@@ -111,6 +124,7 @@ pub struct Engine {
     mail: Notify,
     /// Failures in a row of an incident's steps.
     troubles: Mutex<HashMap<IncidentId, u32>>,
+    asking: reconcile::Asking,
 }
 
 impl Engine {
@@ -127,9 +141,13 @@ impl Engine {
             urgent: Notify::new(),
             mail: Notify::new(),
             troubles: Mutex::default(),
+            asking: reconcile::Asking::default(),
         });
         tasks.spawn(until(storing, stop.clone()));
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
+        tasks.spawn(engine.clone().reconcile_loop(stop.clone()));
+        tasks.spawn(engine.clone().pulse_loop(stop.clone()));
+        tasks.spawn(engine.clone().watchdog_loop(stop.clone()));
         engine.clone().start_workers(tasks, stop);
         for channel in engine.channels() {
             tasks.spawn(engine.clone().tell_loop(channel, stop.clone()));
@@ -140,7 +158,21 @@ impl Engine {
     /// Makes alerts durable. Once this is `Ok`, they are never lost; they are raised a moment later.
     pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
         metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
-        let alerts = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
+        let alerts: Vec<Alert> = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
+        let beats = self.heartbeats_in(&alerts);
+        let origin = alerts.first().map(|alert| alert.origin.clone());
+        self.take(alerts).await?;
+        for source in &beats {
+            self.hear(source).await?;
+        }
+        if let Some(origin) = origin {
+            self.learn_sender(&origin).await;
+        }
+        Ok(())
+    }
+
+    /// The one way in, for what is sent and for what was asked for; without secrets already.
+    async fn take(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
         self.inbox.accept(alerts, self.now()).await
     }
 

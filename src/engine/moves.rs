@@ -1,7 +1,7 @@
 //! What comes next for an incident: a pure function of its fold, the time and the settings. The order is the policy.
 
 use super::Settings;
-use crate::domain::{Incident, Level, PlannerKind, Proposal, StepEnd, Time};
+use crate::domain::{Incident, Level, PlannerKind, Proposal, Run, StepEnd, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
@@ -58,6 +58,9 @@ pub fn next_move(incident: &Incident, planners: Planners, settings: &Settings, n
 
 fn in_work(incident: &Incident, planners: Planners, settings: &Settings, now: Time) -> Move {
     let running = incident.run.as_ref().filter(|run| !run.over);
+    if incident.all_silenced() {
+        return while_silenced(incident, running);
+    }
     match running {
         Some(run) if !incident.still_firing() => Move::StopRun(run.planner, "the alert resolved meanwhile".into()),
         Some(_) if incident.turns() >= settings.steps => Move::Escalate(format!("{} steps are enough", settings.steps)),
@@ -65,6 +68,15 @@ fn in_work(incident: &Incident, planners: Planners, settings: &Settings, now: Ti
         Some(run) => propose(incident, run.planner),
         None if !incident.still_firing() => Move::StartVerifying,
         None => between_runs(incident, planners, settings),
+    }
+}
+
+/// Whoever silenced it is at work there: what was changed is still verified, and nothing else begun.
+fn while_silenced(incident: &Incident, running: Option<&Run>) -> Move {
+    match running {
+        _ if !incident.changed_something() => Move::Wait,
+        Some(run) => Move::StopRun(run.planner, "the alert was silenced meanwhile".into()),
+        None => Move::StartVerifying,
     }
 }
 

@@ -12,13 +12,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const BATCH: i64 = 500;
-/// Alerts that always fire, to show that alerting works, or that only inhibit others: kept, and nobody's incident.
-const HEARTBEATS: [&str; 3] = ["Watchdog", "DeadMansSwitch", "InfoInhibitor"];
+/// Only inhibits others: kept, and nobody's incident, as heartbeats are.
+const INHIBITOR: &str = "InfoInhibitor";
 const TICK: Duration = Duration::from_secs(1);
 /// Incidents younger than this count when many services degrade together.
 pub(super) const STORM_WINDOW: chrono::Duration = chrono::Duration::minutes(10);
 /// The join key of large-scale degradation. While such an incident is open, nothing is changed anywhere.
 pub(super) const STORM_KEY: &str = "large-scale degradation";
+
+/// Stands for the group of alerts that were found by asking.
+const ASKED: &str = "found by asking";
 
 /// Alerts of one key that came together.
 struct Group {
@@ -72,7 +75,7 @@ impl Engine {
     async fn group(&self, firing: Vec<Waiting>) -> Result<Vec<Group>, StoreError> {
         let mut groups: Vec<Group> = Vec::new();
         for waiting in firing {
-            if HEARTBEATS.contains(&waiting.alert.name()) {
+            if waiting.alert.name() == INHIBITOR || self.parts.watchdog.is_heartbeat(&waiting.alert) {
                 self.parts.store.settle(waiting.id, "heartbeat", None).await?;
                 continue;
             }
@@ -94,7 +97,7 @@ impl Engine {
 
     async fn raise_group(&self, group: Group, crowd: &BTreeSet<ServiceName>) -> Result<(), StoreError> {
         let ids: Vec<i64> = group.alerts.iter().map(|w| w.id).collect();
-        if self.join(&group.key, &ids).await? {
+        if self.join(&group.key, &ids).await? || self.join_across_groups(&group, &ids).await? {
             return Ok(());
         }
         if group.found.level != Level::Three && self.is_storm(&group.target, crowd).await? {
@@ -107,6 +110,20 @@ impl Engine {
         match self.parts.store.open_incident(key).await? {
             Some(incident) => self.parts.store.assign(incident, ids, self.now()).await,
             None => Ok(false),
+        }
+    }
+
+    /// The API gives no group key: what was found by asking joins whatever is open about the same target by the same rule, and what is sent
+    /// later joins what was found.
+    async fn join_across_groups(&self, group: &Group, ids: &[i64]) -> Result<bool, StoreError> {
+        let Some(first) = group.alerts.first() else { return Ok(false) };
+        let (place, rule) = place_and_rule(&first.alert, &group.target, &group.found);
+        match first.alert.origin.asked {
+            None => self.join(&serde_json::json!([ASKED, place, rule]).to_string(), ids).await,
+            Some(_) => match self.parts.store.open_incident_about(&place, &rule).await? {
+                Some(incident) => self.parts.store.assign(incident, ids, self.now()).await,
+                None => Ok(false),
+            },
         }
     }
 
@@ -173,12 +190,17 @@ impl Engine {
 
 /// Alerts join one incident when they are of one group, one target and one rule: what fixes one would fix the other.
 fn join_key(alert: &Alert, target: &Target, found: &Classification) -> String {
+    let group = if alert.origin.asked.is_some() && alert.group_key.is_empty() { ASKED } else { &alert.group_key };
+    let (place, rule) = place_and_rule(alert, target, found);
+    serde_json::json!([group, place, rule]).to_string()
+}
+
+fn place_and_rule(alert: &Alert, target: &Target, found: &Classification) -> (String, String) {
     let place = match (&target.service, &target.host) {
         (Some(service), _) => format!("service:{service}"),
         (None, Some(host)) => format!("host:{host}"),
         // Nothing of the inventory: however many there are of it, the one thing to do is to tell a human, once.
         (None, None) => format!("unknown:{}", alert.name()),
     };
-    let rule = found.rule.as_deref().unwrap_or("unknown");
-    serde_json::json!([alert.group_key, place, rule]).to_string()
+    (place, found.rule.clone().unwrap_or_else(|| "unknown".into()))
 }

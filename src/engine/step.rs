@@ -19,6 +19,10 @@ impl Engine {
         if let Some(order) = self.closing_order(incident).await? {
             return self.close_by_order(claim, incident, order).await;
         }
+        let silences = self.silences(incident);
+        if !silences.is_empty() {
+            return self.append(claim, incident, silences).await;
+        }
         let next = next_move(incident, self.planners(incident), &self.parts.settings, self.now());
         match next {
             Move::Recover => self.recover(claim, incident).await,
@@ -113,7 +117,8 @@ impl Engine {
             AlertStatus::Resolved => match incident.alerts.get(&alert.fingerprint) {
                 // By the end too, not the start alone: a start may change between two notifications of one firing.
                 Some(before) if before.status == AlertStatus::Firing && last_instant(&alert) >= before.starts_at => {
-                    vec![Entry::AlertResolved { fingerprint: alert.fingerprint.clone(), alertname: alert.name().to_owned() }]
+                    let (fingerprint, alertname) = (alert.fingerprint.clone(), alert.name().to_owned());
+                    vec![Entry::AlertResolved { fingerprint, alertname, asked: alert.origin.asked }]
                 }
                 _ => Vec::new(),
             },

@@ -65,6 +65,7 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
             let text = format!("{name}: {entry}");
             vec![(pagerduty, Notice::Resolve), (slack, message(Severity::Info, &text)), (email, message(Severity::Info, &text))]
         }
+        Entry::Silenced { .. } => vec![(slack, message(Severity::Info, &format!("{name}: {entry}")))],
         Entry::Closed { .. } => {
             let text = format!("{name}: {entry}");
             vec![(slack, message(Severity::Info, &text)), (email, message(Severity::Info, &text))]
@@ -257,6 +258,7 @@ fn unreadable(id: IncidentId, why: &str, now: Time) -> Result<Incident, StoreErr
         ends_at: None,
         generator_url: String::new(),
         group_key: String::new(),
+        origin: Default::default(),
     };
     let raised = Recorded { seq: 1, at: now, entry: Entry::Raised { alert, target: Target::default() } };
     Ok(Incident::replay(id, &[raised])?)

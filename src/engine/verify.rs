@@ -93,12 +93,13 @@ impl Engine {
         there.into_iter().find(|(planner, there)| *there && !incident.tried.contains(planner)).map(|(planner, _)| planner)
     }
 
-    /// What was told by webhook. Alertmanager's API is no witness of a resolution: it forgets what it is not told again, and a
-    /// restarted one knows nothing yet.
+    /// What was told by webhook, or is certain by asking (`reconcile.rs` has the conditions).
     fn alert_signal(incident: &Incident) -> (bool, String) {
-        match incident.still_firing() {
-            true => (false, "still firing".into()),
-            false => (true, "Alertmanager told that it resolved".into()),
+        let asked = incident.alerts.values().find_map(|alert| alert.origin.asked.as_ref());
+        match (incident.still_firing(), asked) {
+            (true, _) => (false, "still firing".into()),
+            (false, Some(asked)) => (true, asked.clone()),
+            (false, None) => (true, "Alertmanager told that it resolved".into()),
         }
     }
 

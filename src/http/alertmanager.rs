@@ -1,7 +1,7 @@
 //! Alertmanager's webhook body (version "4"), read leniently: unknown fields are ignored, missing ones filled in, one broken
 //! alert does not cost the others. Labels and annotations are hostile text: always data.
 
-use crate::domain::{Alert, AlertStatus, Fingerprint, Time};
+use crate::domain::{Alert, AlertStatus, Fingerprint, Origin, Time};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -11,8 +11,11 @@ pub struct Delivery {
     pub alerts: Vec<Alert>,
     /// Items of `alerts` that are not alerts, with what was expected.
     pub broken: Vec<String>,
-    /// Alerts that `max_alerts` left out of the body: nobody here will ever see them.
+    /// Alerts that `max_alerts` left out of the body: nobody will send them.
     pub truncated: u64,
+    pub group_key: String,
+    /// What all alerts of the group have in common, those that were left out too.
+    pub group_labels: BTreeMap<String, String>,
 }
 
 /// `Err` says what was expected, and where.
@@ -22,13 +25,15 @@ pub fn parse(body: &[u8], received_at: Time) -> Result<Delivery, String> {
     let Some(Value::Array(items)) = fields.get("alerts") else {
         return Err("expected a list `alerts`, as Alertmanager's webhook sends it (version \"4\")".into());
     };
-    let group_key = group_key(&fields);
+    let (group_key, origin) = (group_key(&fields), origin(&fields));
     let status = status_of(&fields);
+    let group_labels = texts(fields.get("groupLabels"), "groupLabels").unwrap_or_default();
     let truncated = fields.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or(0);
-    let mut delivery = Delivery { alerts: Vec::with_capacity(items.len()), broken: Vec::new(), truncated };
+    let alerts = Vec::with_capacity(items.len());
+    let mut delivery = Delivery { alerts, broken: Vec::new(), truncated, group_key, group_labels };
     for (index, item) in items.iter().enumerate() {
-        match alert(item, &group_key, status, received_at) {
-            Ok(alert) => delivery.alerts.push(alert),
+        match alert(item, &delivery.group_key, status, received_at) {
+            Ok(alert) => delivery.alerts.push(Alert { origin: origin.clone(), ..alert }),
             Err(why) => delivery.broken.push(format!("alerts[{index}]: {why}")),
         }
     }
@@ -59,6 +64,7 @@ fn alert(item: &Value, group_key: &str, group_status: Option<AlertStatus>, recei
         generator_url: text(fields.get("generatorURL")),
         fingerprint,
         group_key: group_key.to_owned(),
+        origin: Origin::default(),
         labels,
     })
 }
@@ -68,6 +74,14 @@ fn status_of(fields: &Map<String, Value>) -> Option<AlertStatus> {
         Some("firing") => Some(AlertStatus::Firing),
         Some("resolved") => Some(AlertStatus::Resolved),
         _ => None,
+    }
+}
+
+/// Only a body of version 4 is Alertmanager's: other senders imitate it and are not to be found in its lists.
+fn origin(fields: &Map<String, Value>) -> Origin {
+    match fields.get("version").and_then(Value::as_str) {
+        Some("4") => Origin { receiver: text(fields.get("receiver")), sender: text(fields.get("externalURL")), asked: None },
+        _ => Origin::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Doors;
 use super::alertmanager::{Delivery, parse};
+use crate::engine::Cut;
 use crate::store::InboxError;
 use axum::Json;
 use axum::body::Bytes;
@@ -18,7 +19,7 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
         Err(refused) => return error(StatusCode::SERVICE_UNAVAILABLE, &format!("the body could not be read: {refused}")),
     };
     let now = doors.clock.now();
-    let Delivery { alerts, mut broken, truncated } = match parse(&body, now) {
+    let Delivery { alerts, mut broken, truncated, group_key, group_labels } = match parse(&body, now) {
         Ok(delivery) => delivery,
         Err(reason) => return unreadable(&doors, &body, &doors.engine.redactor().text(&reason)).await,
     };
@@ -29,8 +30,10 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
             return error(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored, send it again: {e}"));
         }
     }
-    if truncated > 0 {
-        broken.push(format!("{truncated} more alerts were left out by the receiver's max_alerts: set it to 0"));
+    // Asked for at once; if the server dies before, its next start asks for everything.
+    if truncated > 0 && !doors.engine.ask_for(Cut { group_key, group_labels }) {
+        let instead = "set it to 0, or let Paramedic ask (alertmanager.url)";
+        broken.push(format!("{truncated} more alerts were left out by the receiver's max_alerts: {instead}"));
     }
     if !broken.is_empty() && !keep(&doors, &body, &broken.join("; ")).await {
         return error(StatusCode::SERVICE_UNAVAILABLE, "the store cannot keep the unreadable part: send it again");

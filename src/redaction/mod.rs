@@ -142,7 +142,7 @@ impl Redactor {
         for pairs in [&mut alert.labels, &mut alert.annotations] {
             *pairs = std::mem::take(pairs).into_iter().map(|(name, value)| tree::pair(self, name, value)).collect();
         }
-        for text in [&mut alert.generator_url, &mut alert.group_key] {
+        for text in [&mut alert.generator_url, &mut alert.group_key, &mut alert.origin.receiver, &mut alert.origin.sender] {
             *text = self.text(text).into_owned();
         }
         alert

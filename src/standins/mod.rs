@@ -2,6 +2,7 @@
 //! take the real ones would take too. Never part of a running server's way.
 
 mod alertmanager;
+mod alertmanager_api;
 mod fault;
 pub mod model;
 mod pagerduty;
@@ -10,6 +11,7 @@ mod slack;
 mod smtp;
 
 pub use alertmanager::{AlertmanagerStandin, PostError, Sample};
+pub use alertmanager_api::AlertmanagerApiStandin;
 pub use fault::{Fault, Faults};
 pub use pagerduty::{PagerDutyEvent, PagerDutyIncident, PagerDutyStandin};
 pub use slack::{ClickError, Forgery, SignedClick, SlackMessage, SlackStandin};

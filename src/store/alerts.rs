@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-fn read(row: &sqlx::any::AnyRow) -> Result<(i64, Alert)> {
+pub(super) fn read(row: &sqlx::any::AnyRow) -> Result<(i64, Alert)> {
     let id: i64 = row.try_get("id")?;
     let body: String = row.try_get("body")?;
     Ok((id, from_json(&body, &format!("alerts.{id}"))?))

@@ -214,3 +214,79 @@ async fn a_prometheus_or_alertmanager_that_is_not_there_fails_the_step_and_says_
     let alerts = observe(&bench, "get_alerts", json!({ "host": "web-1" })).await;
     assert!(!alerts.ok && alerts.said.starts_with("alertmanager did not answer") && alerts.said.contains("refused"), "{}", alerts.said);
 }
+
+/// Alertmanager alone, with these lines for its webhook.
+async fn alertmanager_alone(dir: &Path, webhook: &str) -> (String, Child) {
+    need("/usr/bin/prometheus-alertmanager", "prometheus-alertmanager");
+    let config = format!(
+        "route: {{ receiver: paramedic, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 4h }}\n\
+         receivers: [{{ name: paramedic, webhook_configs: [{{ {webhook}, \
+         http_config: {{ authorization: {{ type: Bearer, credentials: '{TOKEN}' }} }} }}] }}]\n"
+    );
+    std::fs::write(dir.join("alertmanager.yml"), config).unwrap();
+    let port = free_port();
+    let arguments = ["--config.file=alertmanager.yml", "--storage.path=am", "--cluster.listen-address="].map(str::to_owned);
+    let listen = format!("--web.listen-address=127.0.0.1:{port}");
+    let child = spawn("/usr/bin/prometheus-alertmanager", dir, &[arguments.as_slice(), &[listen]].concat());
+    let url = format!("http://127.0.0.1:{port}");
+    until("Alertmanager answers", async || Alertmanager::new(&url).unwrap().listing().await.is_ok()).await;
+    (url, child)
+}
+
+async fn post(url: &str, body: &Value) {
+    let client = paramedic::clients::http::client(std::time::Duration::from_secs(10)).unwrap();
+    let answer = client.post(url).json(body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{url}: {}", answer.text().await.unwrap());
+}
+
+/// An alert that fires since ten minutes ago.
+fn alert_of(name: &str, instance: &str) -> Value {
+    let since = (chrono::Utc::now() - chrono::Duration::minutes(10)).to_rfc3339();
+    let labels = json!({ "alertname": name, "instance": instance, "severity": "warning" });
+    json!({ "labels": labels, "annotations": { "summary": "a test" }, "startsAt": since })
+}
+
+async fn all_joined(server: &Server, count: usize) -> bool {
+    let incident = server.app.engine.store().incident(IncidentId(1)).await.unwrap();
+    incident.is_some_and(|incident| incident.alerts.len() == count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_real_alertmanager_could_not_send_is_found_and_what_is_silenced_there_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = free_port();
+    let (url, _child) = alertmanager_alone(folder.path(), &format!("url: 'http://127.0.0.1:{nobody}/'")).await;
+    let (from, to) = (chrono::Utc::now(), chrono::Utc::now() + chrono::Duration::hours(1));
+    let matchers = json!([{ "name": "alertname", "value": "Quiet", "isRegex": false, "isEqual": true }]);
+    let silence =
+        json!({ "matchers": matchers, "startsAt": from.to_rfc3339(), "endsAt": to.to_rfc3339(), "createdBy": "ana", "comment": "known" });
+    post(&format!("{url}/api/v2/silences"), &silence).await;
+    post(&format!("{url}/api/v2/alerts"), &json!([alert_of("Quiet", "a"), alert_of("Loud", "a"), alert_of("Loud", "b")])).await;
+    let suppressed = async || {
+        let listing = Alertmanager::new(&url).unwrap().listing().await.unwrap();
+        listing.alerts.iter().filter(|alert| alert.status.state == "suppressed").count() == 1
+            && listing.alerts.iter().filter(|alert| alert.status.state == "active").count() == 2
+    };
+    until("Alertmanager has looked at all three", suppressed).await;
+
+    let server = Server::start(&format!("{WITH_TOKEN}\nalertmanager: {{ url: '{url}' }}"), "services: []").await;
+    until("both are found", async || all_joined(&server, 2).await).await;
+    assert!(server.transcript(IncidentId(1)).await.contains("[found by asking Alertmanager: nobody sent it]"));
+    let names: Vec<String> = server.app.engine.store().list(None, 10).await.unwrap().into_iter().map(|one| one.alertname).collect();
+    assert_eq!(names, ["Loud"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_real_alertmanager_cuts_from_a_body_is_asked_for() {
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let webhook = format!("url: 'http://127.0.0.1:{port}/webhooks/alertmanager', send_resolved: true, max_alerts: 1");
+    let (url, _child) = alertmanager_alone(folder.path(), &webhook).await;
+    let listen = format!("server: {{ listen: '127.0.0.1:{port}', webhook_token: '{TOKEN}' }}\nalertmanager: {{ url: '{url}' }}");
+    let server = Server::start(&listen, "services: []").await;
+    post(&format!("{url}/api/v2/alerts"), &json!([alert_of("Loud", "a"), alert_of("Loud", "b"), alert_of("Loud", "c")])).await;
+    until("all three are one incident's", async || all_joined(&server, 3).await).await;
+    assert!(server.transcript(IncidentId(1)).await.starts_with("raised Loud"));
+    assert_eq!(server.app.engine.store().list(None, 10).await.unwrap().len(), 1);
+    assert!(server.app.engine.store().unreadable(10).await.unwrap().is_empty());
+}

@@ -143,6 +143,7 @@ fn alert(name: &str, status: AlertStatus) -> Alert {
         generator_url: String::new(),
         fingerprint: Fingerprint(format!("fp-{name}")),
         group_key: String::new(),
+        origin: Default::default(),
     }
 }
 

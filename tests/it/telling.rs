@@ -53,6 +53,7 @@ fn alert(name: &str, summary: &str) -> Alert {
         generator_url: String::new(),
         fingerprint: Fingerprint("f1".into()),
         group_key: "g".into(),
+        origin: Default::default(),
     }
 }
 

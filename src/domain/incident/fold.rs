@@ -51,6 +51,7 @@ impl Incident {
             runbook: None,
             mode: None,
             alerts: BTreeMap::from([(alert.fingerprint.clone(), alert.clone())]),
+            silenced: BTreeSet::new(),
             run: None,
             tried: Vec::new(),
             steps: Vec::new(),
@@ -95,8 +96,15 @@ impl Incident {
             Entry::AlertJoined { alert } => {
                 self.alerts.insert(alert.fingerprint.clone(), alert.clone());
             }
-            Entry::AlertResolved { fingerprint, .. } => {
+            Entry::Silenced { fingerprint, .. } => {
+                self.silenced.insert(fingerprint.clone());
+            }
+            Entry::Unsilenced { fingerprint, .. } => {
+                self.silenced.remove(fingerprint);
+            }
+            Entry::AlertResolved { fingerprint, asked, .. } => {
                 if let Some(alert) = self.alerts.get_mut(fingerprint) {
+                    alert.origin.asked = asked.clone();
                     alert.status = AlertStatus::Resolved;
                     alert.ends_at = Some(recorded.at);
                 }

@@ -20,6 +20,7 @@ pub(crate) fn alert(name: &str, status: AlertStatus) -> Alert {
         generator_url: String::new(),
         fingerprint: Fingerprint(format!("fp-{name}")),
         group_key: String::new(),
+        origin: Default::default(),
     }
 }
 
@@ -124,7 +125,7 @@ impl Ledger {
     }
 
     pub(crate) fn alert_resolved(self) -> Self {
-        self.then(Entry::AlertResolved { fingerprint: Fingerprint("fp-ServiceDown".into()), alertname: "ServiceDown".into() })
+        self.then(Entry::AlertResolved { fingerprint: Fingerprint("fp-ServiceDown".into()), alertname: "ServiceDown".into(), asked: None })
     }
 
     pub(crate) fn escalated(self) -> Self {

@@ -54,6 +54,23 @@ fn a_run_asks_its_planner_and_gates_what_a_model_wants_one_by_one() {
 }
 
 #[test]
+fn what_somebody_silenced_waits_and_what_was_changed_before_is_verified() {
+    let fingerprint = alert("ServiceDown", AlertStatus::Firing).fingerprint;
+    let silenced = |ledger: Ledger| {
+        ledger.then(Entry::Silenced { fingerprint: fingerprint.clone(), alertname: "ServiceDown".into(), by: "silence 1".into() })
+    };
+    follows(&silenced(Ledger::of(One)), BOTH, Move::Wait);
+    follows(&silenced(Ledger::of(One).run(Runbook)), BOTH, Move::Wait);
+    let changed = silenced(Ledger::of(One).run(Runbook).did("restart_service", true));
+    follows(&changed, BOTH, Move::StopRun(Runbook, "the alert was silenced meanwhile".into()));
+    follows(&changed.run_ended(), BOTH, Move::StartVerifying);
+    follows(&silenced(Ledger::of(One)).alert_resolved(), BOTH, Move::StartVerifying);
+    follows(&silenced(Ledger::of(Three)), BOTH, escalate("level 3: a rule says so"));
+    let again = silenced(Ledger::of(One)).then(Entry::Unsilenced { fingerprint: fingerprint.clone(), alertname: "ServiceDown".into() });
+    follows(&again, BOTH, Move::StartRun(Runbook));
+}
+
+#[test]
 fn a_denied_run_goes_to_the_next_planner_and_then_to_a_human() {
     let denied = Ledger::of(One).run(Runbook).denied("restart_service");
     follows(&denied, BOTH, Move::Plan(Runbook));

@@ -35,6 +35,7 @@ fn raised(name: &str, now: Time) -> Vec<Entry> {
         generator_url: String::new(),
         fingerprint: Fingerprint(format!("fp-{name}")),
         group_key: String::new(),
+        origin: Default::default(),
     };
     vec![
         Entry::Raised { alert, target: Target::default() },

@@ -27,6 +27,7 @@ impl Stage {
             ends_at: None,
             generator_url: String::new(),
             group_key: String::new(),
+            origin: Default::default(),
         };
         let target: Target = serde_json::from_value(target).unwrap();
         let mut stage = Self { entries: Vec::new() };

@@ -517,6 +517,12 @@ impl TestApp {
         self.app.as_ref().unwrap().engine.store().unreadable(100).await.unwrap()
     }
 
+    /// `paramedic incidents --outages`.
+    pub async fn outages(&mut self) -> Vec<paramedic::store::Outage> {
+        self.mend().await;
+        self.app.as_ref().unwrap().engine.store().outages(100).await.unwrap()
+    }
+
     /// Waits for the first page of an incident.
     pub async fn paged(&self, id: i64) {
         let ours = format!("-INC-{id}");

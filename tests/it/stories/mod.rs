@@ -17,9 +17,11 @@ mod level_two;
 mod orders;
 mod planners;
 mod policies;
+mod reconciling;
 mod replicas;
 mod ten_failures;
 mod trust;
+mod watchdog;
 
 pub use app::{ANA, Setup, TestApp};
 pub use hook::{Hook, firing};
