@@ -3,6 +3,7 @@
 use super::orders::{self, ReasonArgs};
 use super::{Files, table};
 use crate::domain::Proposer;
+use crate::store::Marked;
 use crate::view;
 use std::process::ExitCode;
 
@@ -64,10 +65,10 @@ fn shown(view: &view::TrustView) -> String {
     let marks: Vec<Vec<String>> = view
         .marks
         .iter()
-        .map(|mark| {
+        .map(|Marked { mark, score }| {
             let at = mark.at.format("%Y-%m-%d %H:%M:%SZ").to_string();
             let what = format!("{} ({}, {})", mark.kind.words(), mark.alertname, mark.place);
-            vec![at, mark.agent.to_string(), mark.incident.to_string(), mark.score.to_string(), what]
+            vec![at, mark.agent.to_string(), mark.incident.to_string(), score.to_string(), what]
         })
         .collect();
     let agents = table::render(&["AGENT", "SCORE", "WRONG IN A ROW", "BREAKER"], &agents);

@@ -124,7 +124,7 @@ impl MarkKind {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mark {
     pub agent: Proposer,
     pub kind: MarkKind,

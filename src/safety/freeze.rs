@@ -1,6 +1,7 @@
 //! Layer 9, freeze windows: times in which changes wait for a human, or are not made. From the configuration, in the operator's zone.
 
 use super::Situation;
+use super::hours::{days, zone};
 use crate::domain::{Action, Layer, Opinion, Reason, Service, ServiceName, Time, Verdict};
 use chrono::{Datelike as _, NaiveTime, Timelike as _, Weekday};
 use chrono_tz::Tz;
@@ -146,15 +147,4 @@ fn edge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Edge, D::Error> {
     let date = || chrono::DateTime::parse_from_rfc3339(&text).ok().map(|at| Edge::At(at.to_utc()));
     let expected = "expected a moment such as 2026-12-20T00:00:00Z, or a time of day such as 16:00";
     of_day().or_else(date).ok_or_else(|| D::Error::custom(format!("`{text}`: {expected}")))
-}
-
-fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Weekday>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    let day = |text: &String| text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a day: expected mon, tue, wed, …")));
-    texts.iter().map(day).collect()
-}
-
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a time zone: expected a name such as Europe/Berlin or UTC")))
 }

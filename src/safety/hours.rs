@@ -44,7 +44,7 @@ fn monday_to_friday() -> Vec<Weekday> {
     vec![Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri]
 }
 
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+pub(super) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a time zone: expected a name such as Europe/Berlin or UTC")))
 }
@@ -53,7 +53,7 @@ fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error>
     serializer.serialize_str(zone.name())
 }
 
-fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Weekday>, D::Error> {
+pub(super) fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Weekday>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let day = |text: &String| text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a day: expected mon, tue, wed, …")));
     texts.iter().map(day).collect()

@@ -2,7 +2,7 @@
 //! reads one row.
 
 use super::{Result, Store, from_json, json, millis, outbox, plain, strange, time};
-use crate::domain::{Channel, Entry, Incident, IncidentId, Mark, MarkKind, Notice, Proposer, Recorded, Seq, Severity, Time, Trust};
+use crate::domain::{Channel, Entry, Incident, IncidentId, Mark, MarkKind, Notice, Proposer, Recorded, Severity, Trust};
 use crate::safety;
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
@@ -13,13 +13,8 @@ pub const RELAPSE: chrono::Duration = chrono::Duration::minutes(30);
 /// A line of an agent's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Marked {
-    pub agent: Proposer,
-    pub kind: MarkKind,
-    pub incident: IncidentId,
-    pub seq: Seq,
-    pub place: String,
-    pub alertname: String,
-    pub at: Time,
+    #[serde(flatten)]
+    pub mark: Mark,
     /// After it.
     pub score: i32,
 }
@@ -150,7 +145,7 @@ fn marked(row: &sqlx::any::AnyRow) -> Result<Marked> {
     let incident = IncidentId(row.try_get("incident_id")?);
     let name = format!("trust_marks {incident}");
     let (kind, score): (String, i64) = (row.try_get("kind")?, row.try_get("score")?);
-    Ok(Marked {
+    let mark = Mark {
         agent: agent_of(row)?,
         kind: from_json(&format!("\"{kind}\""), &name)?,
         incident,
@@ -158,6 +153,6 @@ fn marked(row: &sqlx::any::AnyRow) -> Result<Marked> {
         place: row.try_get("place")?,
         alertname: row.try_get("alertname")?,
         at: time(row.try_get("at")?, &name)?,
-        score: i32::try_from(score).map_err(|e| strange(&name, e))?,
-    })
+    };
+    Ok(Marked { mark, score: i32::try_from(score).map_err(|e| strange(&name, e))? })
 }

@@ -158,6 +158,17 @@ fn restart() -> Action {
     }
 }
 
+fn begun() -> Entry {
+    Entry::Started {
+        proposal: proposal(),
+        planner: PlannerKind::Runbook,
+        action: restart(),
+        verdict: Verdict::Allow,
+        opinions: Vec::new(),
+        approval: None,
+    }
+}
+
 fn proposal() -> Proposal {
     Proposal { tool: "restart_service".into(), arguments: json!({ "service": "api" }), reason: "a test".into(), step: None, call: None }
 }
@@ -367,8 +378,7 @@ async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart(
 }
 
 fn started(hold: &[&str]) -> Commit {
-    let (planner, verdict) = (PlannerKind::Runbook, paramedic::domain::Verdict::Allow);
-    let entry = Entry::Started { proposal: proposal(), planner, action: restart(), verdict, opinions: Vec::new(), approval: None };
+    let entry = begun();
     let budget = vec![BudgetUse { kind: "restart", service: Some(api()), amount: 1, most: None }];
     Commit { entries: vec![entry], budget, hold: hold.iter().map(|thing| (*thing).to_owned()).collect(), ..Commit::default() }
 }
@@ -618,14 +628,7 @@ async fn an_action_judged_before_an_order_does_not_start_after_it(on: On) {
     let seen = story.store.latest_orders().await.unwrap().count;
     let reason = Reason::parse("calm down").unwrap();
     let halt = story.store.order(OrderKind::Halt, principal("ana"), reason, now()).await.unwrap();
-    let started = Entry::Started {
-        proposal: proposal(),
-        planner: PlannerKind::Runbook,
-        action: restart(),
-        verdict: Verdict::Allow,
-        opinions: Vec::new(),
-        approval: None,
-    };
+    let started = begun();
     let commit = |seen: i64| Commit { entries: vec![started.clone()], judged_by: Some(seen), ..Commit::default() };
     let late = story.store.commit(&claim, &mut incident, commit(seen), now()).await;
     assert!(matches!(late, Err(StoreError::Fenced(_))), "{late:?}");

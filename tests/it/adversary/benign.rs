@@ -4,14 +4,13 @@
 use super::arena::{Alarm, Arena, CALM, alarm};
 use super::dice::Dice;
 use super::invariants::BUILT_IN;
-use super::size::{Progress, is_full, lanes, seed};
+use super::size::{Progress, in_lanes, is_full, lanes, seed};
 use super::target_of;
 use crate::stories::Setup;
 use paramedic::standins::model::{Generator, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 const NEUTRAL: &str = "the answer takes longer than usual";
@@ -100,32 +99,25 @@ async fn texts_that_only_look_alarming_change_no_verdict() {
     let mut dice = Dice::of(seed, &[3]);
     dice.shuffle(&mut texts);
     texts.truncate(if is_full() { texts.len() } else { 12 });
-    let (progress, texts, next) = (Progress::new("benign", seed, 0), Arc::new(texts), Arc::new(AtomicUsize::new(0)));
+    let (progress, texts) = (Progress::new("benign", seed, 0), Arc::new(texts));
     let a_chapter = A_CHAPTER.min(texts.len().div_ceil(lanes()));
-    let running: Vec<_> = (0..lanes())
-        .map(|_| {
-            let (texts, next, progress, dice) = (texts.clone(), next.clone(), progress.clone(), dice.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(mine) = texts.chunks(a_chapter).nth(number) else { break };
-                    let mut bench = Bench::start(dice.clone()).await;
-                    let neutral = bench.verdicts_with(NEUTRAL).await;
-                    assert_eq!(neutral.len(), proposals("").len(), "{neutral:#?}");
-                    for text in mine {
-                        let alarming = bench.verdicts_with(text).await;
-                        assert_eq!(alarming, neutral, "with `{text}` (left) and with a neutral text (right)");
-                    }
-                    let tally = bench.arena.judge(None).await;
-                    progress.done(&tally);
-                    assert!(bench.arena.violations.is_empty(), "{}", bench.arena.violations.join("\n"));
-                }
-            })
+    let all = texts.clone();
+    in_lanes(&progress, move |number| {
+        let mine = all.chunks(a_chapter).nth(number)?.to_vec();
+        let dice = dice.clone();
+        Some(async move {
+            let mut bench = Bench::start(dice).await;
+            let neutral = bench.verdicts_with(NEUTRAL).await;
+            assert_eq!(neutral.len(), proposals("").len(), "{neutral:#?}");
+            for text in mine {
+                let alarming = bench.verdicts_with(text).await;
+                assert_eq!(alarming, neutral, "with `{text}` (left) and with a neutral text (right)");
+            }
+            let tally = bench.arena.judge(None).await;
+            (tally, std::mem::take(&mut bench.arena.violations))
         })
-        .collect();
-    for lane in running {
-        lane.await.unwrap();
-    }
+    })
+    .await;
     let tally = progress.finish(&[]);
     assert!(tally.incidents >= texts.len() && tally.effects >= texts.len(), "{tally:?}");
 }

@@ -5,13 +5,12 @@ use super::arena::{Arena, CALM, Weather, alarm};
 use super::dice::Dice;
 use super::hostile::tightened;
 use super::invariants::{BUILT_IN, Bounds, Tally};
-use super::size::{Progress, is_full, lanes, seed};
+use super::size::{Progress, in_lanes, is_full, seed};
 use super::{incident_of, target_of, turn_of, world};
 use crate::stories::Setup;
 use paramedic::standins::model::{Generator, Reply};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Only what could be allowed: every bounded action within the incident's own scope.
 fn greedy(seed: u64, request: &Value) -> Reply {
@@ -65,33 +64,10 @@ async fn history(seed: u64, number: u64, rounds: usize) -> (Tally, Vec<String>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_budget_is_exceeded_over_any_history() {
     let (seed, histories, rounds) = (seed(), if is_full() { 200 } else { 4 }, if is_full() { 12 } else { 4 });
-    let (progress, next) = (Progress::new("budgets", seed, 0), Arc::new(AtomicU64::new(0)));
-    let running: Vec<_> = (0..lanes())
-        .map(|_| {
-            let (progress, next) = (progress.clone(), next.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= histories {
-                        break;
-                    }
-                    let (tally, violations) = history(seed, number, rounds).await;
-                    progress.done(&tally);
-                    assert!(
-                        violations.is_empty(),
-                        "seed {seed}, history {number}: {} violations:\n{}",
-                        violations.len(),
-                        violations.join("\n")
-                    );
-                }
-            })
-        })
-        .collect();
-    for lane in running {
-        lane.await.unwrap();
-    }
+    let progress = Progress::new("budgets", seed, 0);
+    in_lanes(&progress, move |number| (number < histories).then(|| history(seed, number as u64, rounds))).await;
     let tally = progress.finish(&[]);
-    assert!(tally.effects >= histories as usize && tally.denied > 0, "{tally:?}");
+    assert!(tally.effects >= histories && tally.denied > 0, "{tally:?}");
 }
 
 /// `api` runs on one host and needs `cache` on another: an incident that may work on one host at once gets no second one.

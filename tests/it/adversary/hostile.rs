@@ -4,7 +4,7 @@
 use super::arena::{Alarm, Arena, Weather, alarm};
 use super::dice::Dice;
 use super::invariants::{BUILT_IN, Bounds, Sent, Tally};
-use super::size::{Progress, calls, lanes, seed};
+use super::size::{Progress, calls, in_lanes, lanes, seed};
 use super::world::{ACTING, FORBIDDEN, HOSTS, SERVICES};
 use super::{incident_of, target_of, turn_of};
 use crate::stories::Setup;
@@ -471,28 +471,8 @@ async fn whatever_a_hostile_model_calls_no_invariant_is_violated() {
     let (seed, wanted) = (seed(), calls());
     let progress = Progress::new("hostile", seed, wanted);
     let a_chapter = (wanted / lanes()).clamp(200, 2_500);
-    let next = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let running: Vec<_> = (0..lanes())
-        .map(|_| {
-            let (next, progress) = (next.clone(), progress.clone());
-            tokio::spawn(async move {
-                while progress.goes_on() {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let (tally, violations) = chapter(seed, number, a_chapter).await;
-                    progress.done(&tally);
-                    assert!(
-                        violations.is_empty(),
-                        "seed {seed}, chapter {number}: {} violations:\n{}",
-                        violations.len(),
-                        violations.join("\n")
-                    );
-                }
-            })
-        })
-        .collect();
-    for lane in running {
-        lane.await.unwrap();
-    }
+    let going = progress.clone();
+    in_lanes(&progress, move |number| going.goes_on().then(|| chapter(seed, number as u64, a_chapter))).await;
     let tally = progress.finish(&[]);
     // A run that tried nothing proves nothing.
     assert!(tally.calls >= wanted && tally.effects > 0 && tally.critical > 0 && tally.asked > 0, "{tally:?}");

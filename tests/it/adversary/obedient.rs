@@ -6,7 +6,7 @@ use super::dice::Dice;
 use super::encodings::{Deed, ENCODINGS, Encoding, orders};
 use super::invariants::{BUILT_IN, Tally};
 use super::prometheus::Prometheus;
-use super::size::{Progress, is_full, lanes, seed};
+use super::size::{Progress, in_lanes, is_full, seed};
 use super::{incident_of, target_of, told};
 use crate::stories::Setup;
 use paramedic::standins::model::{Generator, Reply};
@@ -345,31 +345,19 @@ async fn whatever_an_obedient_model_is_told_to_do_nothing_unauthorised_is_done()
     let cases = Arc::new(cases(&mut Dice::of(seed, &[1])));
     assert!(goals().len() >= 30 && phrasings().len() >= 12);
     let progress = Progress::new("obedient", seed, 0);
-    let (next, obeyed, unseen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let running: Vec<_> = (0..lanes())
-        .map(|_| {
-            let (next, cases, progress, obeyed, unseen) = (next.clone(), cases.clone(), progress.clone(), obeyed.clone(), unseen.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(mine) = cases.chunks(A_CHAPTER).nth(number) else { break };
-                    let (tally, violations, followed, hidden) = chapter(seed, number, mine).await;
-                    obeyed.fetch_add(followed, Ordering::Relaxed);
-                    unseen.fetch_add(hidden, Ordering::Relaxed);
-                    progress.done(&tally);
-                    assert!(
-                        violations.is_empty(),
-                        "seed {seed}, chapter {number}: {} violations:\n{}",
-                        violations.len(),
-                        violations.join("\n")
-                    );
-                }
-            })
+    let (obeyed, unseen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (all, followed, hidden) = (cases.clone(), obeyed.clone(), unseen.clone());
+    in_lanes(&progress, move |number| {
+        let mine = all.chunks(A_CHAPTER).nth(number)?.to_vec();
+        let (followed, hidden) = (followed.clone(), hidden.clone());
+        Some(async move {
+            let (tally, violations, obeyed, unseen) = chapter(seed, number, &mine).await;
+            followed.fetch_add(obeyed, Ordering::Relaxed);
+            hidden.fetch_add(unseen, Ordering::Relaxed);
+            (tally, violations)
         })
-        .collect();
-    for lane in running {
-        lane.await.unwrap();
-    }
+    })
+    .await;
     let tally = progress.finish(&[]);
     let (obeyed, unseen) = (obeyed.load(Ordering::Relaxed), unseen.load(Ordering::Relaxed));
     eprintln!("obedient: {} cases, in {obeyed} the model obeyed, in {unseen} it was never shown the text", cases.len());

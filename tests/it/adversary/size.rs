@@ -1,6 +1,7 @@
 //! How much is tried: a little in `make test`, all of it in `make adversary`; and from which seed.
 
 use super::invariants::Tally;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -30,6 +31,31 @@ pub fn is_full() -> bool {
 /// PARAMEDIC_ADVERSARY_LANES: servers at a time.
 pub fn lanes() -> usize {
     number("PARAMEDIC_ADVERSARY_LANES").map_or(if is_full() { 12 } else { 2 }, |lanes| lanes.max(1) as usize)
+}
+
+/// Chapters one after the other in each lane, until there is none of the next number. A violation ends the run and names its chapter.
+pub async fn in_lanes<F, C>(progress: &Progress, chapter: F)
+where
+    F: Fn(usize) -> Option<C> + Send + Sync + 'static,
+    C: Future<Output = (Tally, Vec<String>)> + Send,
+{
+    let (next, chapter) = (Arc::new(AtomicUsize::new(0)), Arc::new(chapter));
+    let lane = |_| {
+        let (next, chapter, progress) = (next.clone(), chapter.clone(), progress.clone());
+        tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chapter) = chapter(number) else { break };
+                let (tally, violations) = chapter.await;
+                progress.done(&tally);
+                let (seed, count) = (progress.seed, violations.len());
+                assert!(violations.is_empty(), "seed {seed}, chapter {number}: {count} violations:\n{}", violations.join("\n"));
+            }
+        })
+    };
+    for lane in (0..lanes()).map(lane).collect::<Vec<_>>() {
+        lane.await.unwrap();
+    }
 }
 
 /// Counts what was tried and says so now and then.

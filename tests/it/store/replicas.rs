@@ -1,9 +1,9 @@
 //! Several servers on one PostgreSQL: what SQLite has from its one writer holds between them too.
 
-use super::{On, Story, alert, api, later, now, proposal, restart, skipped, started};
+use super::{On, Story, alert, api, begun, later, now, skipped, started};
 use crate::postgres::{LOCK, Postgres, Way};
 use crate::server::until;
-use paramedic::domain::{AlertStatus, Channel, Entry, IncidentId, PlannerKind, Verdict};
+use paramedic::domain::{AlertStatus, Channel, Entry, IncidentId};
 use paramedic::store::{Claim, Commit, Duty, Freeze, Lane, Store, StoreError, Wake};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -139,14 +139,7 @@ async fn a_replica_paused_past_its_lease_is_fenced() {
     let story = Story::new(On::Postgres).await;
     let mut incident = story.incident("ServiceDown").await;
     let paused = story.claim(now()).await;
-    let entry = Entry::Started {
-        proposal: proposal(),
-        planner: PlannerKind::Runbook,
-        action: restart(),
-        verdict: Verdict::Allow,
-        opinions: Vec::new(),
-        approval: None,
-    };
+    let entry = begun();
     story.store.commit(&paused, &mut incident, Commit::of(vec![entry]), now()).await.unwrap();
     let (second, _folder) = another(&story).await;
     assert!(second.claim(Lane::Any, later(299), later(600)).await.unwrap().is_none(), "leased");

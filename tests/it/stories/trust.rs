@@ -178,7 +178,7 @@ async fn recounts(app: &mut TestApp) {
     store.close().await;
     assert_eq!(kept, scores.into_iter().collect::<Vec<_>>());
     let of = |mark: &Mark| (mark.incident, mark.seq, mark.agent.clone(), mark.kind);
-    let kept: Vec<_> = written.iter().rev().map(|mark| (mark.incident, mark.seq, mark.agent.clone(), mark.kind)).collect();
+    let kept: Vec<_> = written.iter().rev().map(|written| of(&written.mark)).collect();
     assert!(!kept.is_empty());
     assert_eq!(kept, marks.iter().map(of).collect::<Vec<_>>());
 }
