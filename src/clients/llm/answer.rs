@@ -50,8 +50,8 @@ pub fn read(body: &Json) -> Result<Answer, String> {
         (None, None) => {}
     }
     if calls.len() > MOST_CALLS {
-        // Behind the cut: a long text must not hide it.
-        text = format!("{text}\n({} further calls were dropped)", calls.len() - MOST_CALLS).trim_start().to_owned();
+        // In front, where nothing that shortens a text hides it.
+        text = format!("({} further calls were dropped)\n{text}", calls.len() - MOST_CALLS).trim_end().to_owned();
         calls.truncate(MOST_CALLS);
     }
     Ok(Answer { text, calls, tokens: tokens(body.get("usage")) })
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(message(json!({ "content": null, "function_call": { "name": "old" } })).calls[0].name, "old");
         let many: Vec<_> = (0..40).map(|_| json!({ "function": { "name": "t" } })).collect();
         let long = message(json!({ "tool_calls": many, "content": "x".repeat(2 * LONGEST_TEXT) }));
-        assert!(long.text.ends_with("(24 further calls were dropped)"), "a long text hides nothing");
+        assert!(long.text.starts_with("(24 further calls were dropped)"), "a long text hides nothing");
         let answer = message(json!({ "tool_calls": many }));
         assert_eq!((answer.calls.len(), answer.text.as_str()), (16, "(24 further calls were dropped)"));
     }

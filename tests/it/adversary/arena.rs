@@ -300,7 +300,7 @@ impl Arena {
             }
             let asks = |incident: &Value| incident["state"] == "awaiting_approval";
             let patience = if now.iter().all(|incident| at_rest(incident) || asks(incident)) { QUIET / 4 } else { QUIET };
-            if now.len() >= expected && since.elapsed() > patience {
+            if (now.len() >= expected || stormy) && since.elapsed() > patience {
                 return;
             }
             assert!(Instant::now() < end, "the incidents do not come to rest: {now:#?}");
@@ -461,6 +461,9 @@ impl Arena {
             self.violations.push("the server does not answer /healthz".into());
         }
         self.violations.extend(alarms::heard());
+        if !self.violations.is_empty() {
+            self.violations.push(format!("the incidents of this chapter are in {}", kept(&incidents).display()));
+        }
         tally
     }
 
@@ -516,6 +519,13 @@ impl Arena {
             }
         }
     }
+}
+
+/// What a violation is looked into with.
+fn kept(incidents: &[Value]) -> PathBuf {
+    let file = tempfile::Builder::new().prefix("paramedic-adversary-").suffix(".json").tempfile().unwrap();
+    serde_json::to_writer_pretty(&file, incidents).unwrap();
+    file.keep().unwrap().1
 }
 
 fn number_of(incident: &Value) -> i64 {

@@ -116,7 +116,7 @@ fn well_formed(dice: &mut Dice, scene: &Scene) -> (Reply, Option<usize>) {
     if dice.percent(2) {
         // The protocol of years ago: one call.
         message = json!({ "role": "assistant", "content": content, "function_call": wrapped[0]["function"] });
-        count = 1;
+        count = usize::from(wrapped[0]["function"].is_object());
     }
     let usage = match dice.below(12) {
         0 => Value::Null,

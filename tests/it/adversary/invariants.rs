@@ -232,7 +232,8 @@ impl Court<'_> {
         if let Some(sent) = self.evidence.sent.and_then(|sent| sent.get(&(reading.id.clone(), reading.turn))) {
             let dropped = text(entry, "text").contains("further calls were dropped");
             if calls.len() != *sent && !(calls.len() < *sent && dropped) {
-                self.accuse(&reading.id, format!("{sent} calls were sent in turn {}, {} were read", reading.turn, calls.len()));
+                let (turn, read, said) = (reading.turn, calls.len(), text(entry, "text"));
+                self.accuse(&reading.id, format!("{sent} calls were sent in turn {turn}, {read} were read: {said:?}"));
             }
         }
         reading.turn += 1;
