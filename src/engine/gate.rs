@@ -17,6 +17,8 @@ use std::time::Duration;
 const TOOL_TIMEOUT: Duration = Duration::from_secs(120);
 /// An output larger than this is cut before it is stored.
 const OUTPUT_LIMIT: usize = 64 * 1024;
+/// What was done is stored whole: a clean-up's report names every file, however oddly each is spelled.
+const REPORT_LIMIT: usize = 16 * 1024 * 1024;
 
 /// The tools as a model sees them.
 pub(super) fn tool_schemas() -> Vec<ToolSchema> {
@@ -166,7 +168,8 @@ impl Engine {
     pub(super) async fn finish(&self, claim: &Claim, incident: &mut Incident, action: &Action, ran: Ran) -> Result<Wake, EngineError> {
         let Ran { outcome, notices } = ran;
         let unknown = action.effect.changes_something() && outcome.output.get("outcome_unknown") == Some(&Value::Bool(true));
-        let entry = if unknown { self.doubt(incident, action).await } else { Entry::Finished { outcome: bounded(outcome) } };
+        let entry =
+            if unknown { self.doubt(incident, action).await } else { Entry::Finished { outcome: bounded(outcome, &action.effect) } };
         let word = if matches!(&entry, Entry::Finished { outcome } if outcome.ok) { "ok" } else { "failed" };
         metrics::counter!("paramedic_actions_total", "tool" => action.tool.clone(), "verdict" => "allow", "outcome" => word).increment(1);
         self.commit(claim, incident, Commit { entries: vec![entry], notices, ..Commit::default() }).await?;
@@ -183,7 +186,7 @@ impl Engine {
             return Outcome::failed(format!("{} does not observe: a check only reads", action.tool));
         }
         match self.judge(incident, action, None).await {
-            Ruling::Allowed(permit, _) => bounded(self.run_bounded(tool, permit).await.outcome),
+            Ruling::Allowed(permit, _) => bounded(self.run_bounded(tool, permit).await.outcome, &Effect::Observe),
             Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow the check"),
         }
     }
@@ -256,9 +259,10 @@ fn holds(incident: &Incident, action: &Action, inventory: &Inventory) -> Vec<Str
     things
 }
 
-fn bounded(mut outcome: Outcome) -> Outcome {
+fn bounded(mut outcome: Outcome, effect: &Effect) -> Outcome {
     let text = outcome.output.to_string();
-    if text.len() > OUTPUT_LIMIT {
+    let most = if matches!(effect, Effect::Clean { .. }) { REPORT_LIMIT } else { OUTPUT_LIMIT };
+    if text.len() > most {
         let head: String = text.chars().take(OUTPUT_LIMIT / 4).collect();
         outcome.output = json!({ "cut": true, "bytes": text.len(), "head": head });
     }

@@ -543,9 +543,7 @@ fn removed(incidents: &[Value]) -> (BTreeSet<String>, bool) {
     let entries = incidents.iter().flat_map(|incident| incident["transcript"].as_array().into_iter().flatten());
     for entry in entries {
         complete &= entry["kind"] != "in_doubt";
-        let output = &entry["outcome"]["output"];
-        complete &= output["cut"] != true || output["files"].is_null();
-        for file in output["removed"].as_array().into_iter().flatten() {
+        for file in entry["outcome"]["output"]["removed"].as_array().into_iter().flatten() {
             paths.extend(file["path"].as_str().map(str::to_owned));
         }
     }

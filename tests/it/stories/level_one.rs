@@ -2,6 +2,8 @@
 
 use super::{TestApp, firing, tales};
 use insta::assert_snapshot;
+use std::collections::BTreeSet;
+use std::fs;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crashed_service_is_restarted_and_resolved_by_two_signals() {
@@ -66,6 +68,22 @@ async fn old_logs_go_and_young_ones_and_links_stay_and_each_file_is_reported() {
     assert_snapshot!(removed, @r#"
     [{"path":"[folder]/logs/app/old.log","bytes":9},{"path":"[folder]/logs/old.gz","bytes":9}]
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_old_logs_every_one_stands_in_the_ledger() {
+    let mut app = TestApp::start().await;
+    let names: BTreeSet<String> = (0..1_000).map(|n| format!("app/{}-{n:04}.log", "rotated".repeat(12))).collect();
+    fs::create_dir(app.place.path("logs/app")).unwrap();
+    for name in &names {
+        tales::write_aged(&app.place.path("logs").join(name), 30);
+    }
+    assert_eq!(tales::disk(&mut app).await, "resolved");
+    let incident = app.incident(1).await;
+    let clean = incident["actions"].as_array().unwrap().iter().find(|action| action["tool"] == "clean_disk_space").unwrap();
+    let removed = clean["output"]["removed"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap());
+    let removed: BTreeSet<String> = removed.map(|path| path.rsplit_once("/logs/").unwrap().1.to_owned()).collect();
+    assert!(names.is_subset(&removed), "{} of {} are told", removed.len(), names.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 use super::{ANA, Hook, TestApp, firing};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 pub fn gateway_down() -> Hook {
@@ -31,14 +32,18 @@ pub async fn crash(app: &mut TestApp) -> String {
 /// Two old files and what must stay: a young one, a link, and what the link points to.
 pub async fn disk(app: &mut TestApp) -> String {
     let logs = app.place.path("logs");
-    fs::create_dir(logs.join("app")).unwrap();
+    fs::create_dir_all(logs.join("app")).unwrap();
     let outside = app.place.path("outside.log");
     for (path, days) in [(logs.join("app/old.log"), 30), (logs.join("old.gz"), 8), (logs.join("young.log"), 6), (outside.clone(), 30)] {
-        fs::write(&path, "log line\n").unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).unwrap();
+        write_aged(&path, days);
     }
     symlink(&outside, logs.join("link.log")).unwrap();
     mended_when_handled(app, &disk_low()).await
+}
+
+pub fn write_aged(path: &Path, days: u64) {
+    fs::write(path, "log line\n").unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).unwrap();
 }
 
 /// Posts it, waits until a fix was made or a human called, and lets the alert resolve.
