@@ -6,6 +6,7 @@ use paramedic::domain::{
     Action, Clock as _, Effect, HostName, InForce, IncidentId, Inventory, InventoryFile, Level, Mode, Proposer, ServiceName, SystemClock,
     Target, Tier, Trust,
 };
+use paramedic::safety::command::{LONGEST, classify};
 use paramedic::safety::{Limits, OwnGround, SafetyChecker, Situation, Usage};
 use serde_json::json;
 use std::hint::black_box;
@@ -68,6 +69,31 @@ fn main() {
         };
         let (median, worst) = measure(|| drop(black_box(checker.rule(black_box(action.clone()), &situation))));
         println!("{name:<38} median {:>7.1} us, p99 {:>7.1} us", micros(median), micros(worst));
+    }
+    commands();
+}
+
+/// Of a shell command: everyday ones, the longest that is read, a megabyte. Medians of each shape.
+fn commands() {
+    let everyday = "journalctl -u nginx --since '1 hour ago' | grep -c error";
+    let (timed, slowest) = measure(|| drop(black_box(classify(black_box(everyday)))));
+    println!("{:<38} median {:>7.1} us, p99 {:>7.1} us", "an everyday command", micros(timed), micros(slowest));
+    let shapes = ["ls; ", "df -h | ", "$(", "'", "a ", "\"${x:-", "sh -c 'ls' && ", "\u{fffd}"];
+    for (what, bytes) in [("the longest command that is read", LONGEST), ("a megabyte of command", 1 << 20)] {
+        let of = |shape: &str| {
+            let text = shape.repeat(bytes / shape.len());
+            let mut taken: Vec<Duration> = (0..9)
+                .map(|_| {
+                    let start = Instant::now();
+                    black_box(classify(black_box(&text)));
+                    start.elapsed()
+                })
+                .collect();
+            taken.sort();
+            taken[4]
+        };
+        let slowest = shapes.iter().map(|shape| of(shape)).max().unwrap_or_default();
+        println!("{what:<38} median {:>7.1} us, the slowest of {} shapes", micros(slowest), shapes.len());
     }
 }
 

@@ -299,7 +299,9 @@ impl Inventory {
             }
             Effect::Clean { .. } | Effect::Command { .. } | Effect::Observe | Effect::Talk | Effect::Question => Vec::new(),
         };
-        let cleaned = self.services().filter(|service| cleans(action, service)).map(|service| &service.name);
+        // Asked many times for one verdict: all services are gone through only where each may be meant.
+        let may_be_cleaned = matches!(action.effect, Effect::Clean { .. }).then(|| self.services());
+        let cleaned = may_be_cleaned.into_iter().flatten().filter(|service| cleans(action, service)).map(|service| &service.name);
         let known =
             named.into_iter().chain(&action.target.service).filter_map(|name| self.services.get_key_value(name).map(|(name, _)| name));
         known.chain(cleaned).collect()

@@ -5,7 +5,7 @@
 use crate::domain::{Action, Effect, Layer, Opinion, Verdict};
 
 /// Every tool there is or may be; what is forbidden to everybody is the floor's list.
-const KNOWN: [&str; 16] = [
+pub const KNOWN: [&str; 16] = [
     "get_service_logs",
     "get_metrics",
     "check_system_resources",

@@ -6,7 +6,7 @@ use crate::domain::{Action, DangerLevel, Effect, Layer, Opinion, Reach, ServiceN
 use std::path::{Component, Path, PathBuf};
 
 /// Known, and refused whatever the level, the mode or a human says.
-const FORBIDDEN: [&str; 7] =
+pub const FORBIDDEN: [&str; 7] =
     ["delete_database", "drop_table", "delete_data", "database_failover", "modify_security_policy", "modify_secrets", "git_force_push"];
 
 /// Younger files are never cleaned (the boundary table's "clean logs, older than 7 days").

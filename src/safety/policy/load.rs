@@ -2,10 +2,10 @@
 //! was expected, all of it at once; a set with anything wrong is not used at all.
 
 use super::scene::Terms;
-use super::{Policies, SCHEMA, Written, shape};
-use crate::domain::{Digest, HostName, Inventory, ServiceName};
+use super::{Policies, Question, SCHEMA, Written, shape};
+use crate::domain::{Agent, Digest, HostName, Inventory, ServiceName};
 use crate::safety::Approvers;
-use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Policies {
         let whole = |message: String| vec![PolicyProblem { file: "schema.cedarschema".into(), at: None, message }];
         let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|e| whole(e.to_string()))?;
         let terms = Terms::new().map_err(whole)?;
-        let validator = Validator::new(schema.clone());
+        let validator = Validator::new(schema);
         let mut shelf = Shelf::default();
         for (name, text) in files {
             let file = File { name, text };
@@ -49,24 +49,31 @@ impl Policies {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let sets = by_question(&set, &terms).map_err(whole)?;
-        Ok(Self { sets, schema, terms, written, version: version(files) })
+        let questions = by_question(&set, &terms).map_err(whole)?;
+        Ok(Self { questions, terms, written, version: version(files) })
     }
 }
 
-/// The policies that can have a word on each question. The schema knows no groups of actions.
-fn by_question(all: &PolicySet, terms: &Terms) -> Result<BTreeMap<EntityUid, PolicySet>, String> {
+/// The policies that can have a word on each question. The schema knows no groups of actions, and no agent is in anything.
+fn by_question(all: &PolicySet, terms: &Terms) -> Result<BTreeMap<EntityUid, Question>, String> {
     let about = |policy: &Policy, question: &EntityUid| match policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(action) => action == *question,
         ActionConstraint::In(actions) => actions.contains(question),
     };
-    let questions = [&terms.execute, &terms.propose, &terms.approve, &terms.release];
-    let set = |question: &EntityUid| {
-        let policies = all.policies().filter(|policy| about(policy, question)).cloned();
-        PolicySet::from_policies(policies).map(|set| (question.clone(), set)).map_err(|e| e.to_string())
+    let set = |policies: Vec<Policy>| PolicySet::from_policies(policies).map_err(|e| e.to_string());
+    let question = |question: &EntityUid| {
+        let policies: Vec<Policy> = all.policies().filter(|policy| about(policy, question)).cloned().collect();
+        let of = |agent: &EntityUid| policies.iter().filter(|policy| !is_of_another(policy, agent)).cloned().collect();
+        let agents = [Agent::Diagnoser, Agent::Remediator, Agent::Notifier].map(|agent| terms.agent(agent)).into_iter();
+        let of_agent = agents.map(|agent| set(of(&agent)).map(|set| (agent, set))).collect::<Result<_, String>>()?;
+        Ok((question.clone(), Question { all: set(policies)?, of_agent }))
     };
-    questions.into_iter().map(set).collect()
+    [&terms.execute, &terms.propose, &terms.approve, &terms.release].into_iter().map(question).collect()
+}
+
+fn is_of_another(policy: &Policy, agent: &EntityUid) -> bool {
+    matches!(policy.principal_constraint(), PrincipalConstraint::Eq(named) if named != *agent)
 }
 
 fn version(files: &[(String, String)]) -> Digest {

@@ -1,7 +1,7 @@
 //! Our words in Cedar's: facts become a request's context, resources and humans its entities, all of it checked against the schema.
 
 use crate::domain::{Agent, Facts, Level, Mode, Place, Principal, Resource, Tier, Via};
-use crate::safety::Voter;
+use crate::safety::{Voter, boundary, is_forbidden};
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value};
 use std::collections::{HashMap, HashSet};
 
@@ -74,12 +74,15 @@ impl Terms {
     }
 
     pub fn scene(&self, facts: &Facts, resource: &Resource, human: Option<Voter<'_>>, count: Count<'_>) -> Result<Scene, String> {
+        if !has_name(&facts.tool) {
+            return Err(format!("the schema knows no tool `{}`", facts.tool));
+        }
         let (uid, entity) = self.resource(resource)?;
         let mut entities = vec![entity];
         if let Some(voter) = human {
             entities.push(self.human_entity(voter)?);
         }
-        // Their shape is this file's own, and the test below holds it against the schema; the request is checked each time it is asked.
+        // Their shape is this file's own, and the context's is; the test below holds both against the schema.
         let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
         Ok(Scene { resource: uid, context: self.context(facts, count)?, entities })
     }
@@ -131,6 +134,11 @@ impl Terms {
     }
 }
 
+/// The tools of the schema that anything is asked about; of another name no policy could have thought.
+fn has_name(tool: &str) -> bool {
+    boundary::is_known(tool) || is_forbidden(tool)
+}
+
 fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id))
 }
@@ -167,8 +175,9 @@ fn via(via: Via) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::safety::SCHEMA;
-    use cedar_policy::Schema;
+    use crate::domain::{Impact, Moment, Risk, Score};
+    use crate::safety::{SCHEMA, floor::FORBIDDEN};
+    use cedar_policy::{Request, Schema};
 
     #[test]
     fn resources_and_humans_have_the_shape_that_the_schema_wants() {
@@ -191,5 +200,56 @@ mod tests {
             let voter = Voter { by: &who, named: true, groups: &["approvers"] };
             Entities::from_entities([terms.human_entity(voter).unwrap()], Some(&schema)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_question_has_the_shape_that_the_schema_wants() {
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+        let terms = Terms::new().unwrap();
+        let resource = Resource { place: Place::Nowhere, environment: String::new(), owner: String::new(), tags: Vec::new() };
+        let mut facts = Facts {
+            agent: Agent::Diagnoser,
+            tool: String::new(),
+            tier: Tier::Observe,
+            level: Level::One,
+            mode: Mode::Auto,
+            risk: Risk { score: Score::of_hundredths(100), parts: Vec::new() },
+            impact: Impact { users: String::new(), downtime: String::new(), data: String::new() },
+            restarts_left: u32::MAX,
+            instances_left: 0,
+            actions_left: 1,
+            storm: true,
+            moment: Moment { hour: 23, weekday: 7, off_hours: true },
+            resources: vec![resource.clone()],
+        };
+        let who = Principal { name: "ana".into(), via: Via::Slack };
+        let voter = Voter { by: &who, named: true, groups: &[] };
+        for tool in boundary::KNOWN.iter().chain(&FORBIDDEN) {
+            facts.tool = (*tool).to_owned();
+            for (tier, level, mode) in [
+                (Tier::Observe, Level::One, Mode::Auto),
+                (Tier::Reversible, Level::Two, Mode::Review),
+                (Tier::Disruptive, Level::Three, Mode::Disabled),
+                (Tier::Destructive, Level::One, Mode::Auto),
+            ] {
+                (facts.tier, facts.level, facts.mode) = (tier, level, mode);
+                let asked = |principal: EntityUid, question: &EntityUid, requester: Option<&str>| {
+                    let count = Count { requester, approvers: 5, signed: 5 };
+                    let scene = terms.scene(&facts, &resource, None, count).unwrap();
+                    Request::new(principal, question.clone(), scene.resource, scene.context, Some(&schema)).unwrap();
+                };
+                for agent in [Agent::Diagnoser, Agent::Remediator, Agent::Notifier] {
+                    for question in [&terms.execute, &terms.propose, &terms.release] {
+                        asked(terms.agent(agent), question, None);
+                    }
+                }
+                asked(terms.human(voter), &terms.approve, Some("bo"));
+            }
+        }
+        facts.tool = "restart_servce".into();
+        assert_eq!(
+            terms.scene(&facts, &resource, None, Count::default()).err().as_deref(),
+            Some("the schema knows no tool `restart_servce`")
+        );
     }
 }

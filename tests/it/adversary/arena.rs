@@ -4,6 +4,7 @@
 use super::alarms;
 use super::dice::Dice;
 use super::invariants::{self, BUILT_IN, Bounds, Evidence, Sent, Tally};
+use super::size::look;
 use super::world;
 use crate::stories::{Setup, TestApp};
 use paramedic::domain::{Decision, Fingerprint, Time};
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-const LOOK: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Nothing moved for so long: what is left waits for a human, a clock or another incident.
 const QUIET: Duration = Duration::from_millis(300);
@@ -141,7 +141,7 @@ impl Arena {
         let end = Instant::now() + PATIENCE;
         while self.starts().len() < world::SERVICES.len() {
             assert!(Instant::now() < end, "the services did not start: {:?}", self.starts());
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(look()).await;
         }
     }
 
@@ -233,6 +233,18 @@ impl Arena {
         self.firing.push((self.alerts, alarm));
     }
 
+    /// Ends the test where patience ends, and keeps what the incidents came to.
+    async fn patient(&mut self, end: Instant, what: &str, now: &[Value]) {
+        if Instant::now() < end {
+            return;
+        }
+        let mut whole = Vec::new();
+        for incident in now {
+            whole.push(self.app.incident(number_of(incident)).await);
+        }
+        panic!("the incidents do not {what} at {}; they are in {}", self.app.now(), kept(&whole).display());
+    }
+
     async fn open(&mut self) -> Vec<Value> {
         let Some(listed) = self.app.get("/api/incidents?limit=20").await else { return Vec::new() };
         listed.as_array().unwrap().iter().filter(|incident| number_of(incident) > self.base).cloned().collect()
@@ -258,8 +270,8 @@ impl Arena {
             if resting {
                 return;
             }
-            assert!(Instant::now() < end, "the incidents do not come to rest: {now:#?}");
-            tokio::time::sleep(LOOK).await;
+            self.patient(end, "come to rest", &now).await;
+            tokio::time::sleep(look()).await;
         }
     }
 
@@ -303,10 +315,10 @@ impl Arena {
             if (now.len() >= expected || stormy) && since.elapsed() > patience {
                 return;
             }
-            assert!(Instant::now() < end, "the incidents do not come to rest: {now:#?}");
+            self.patient(end, "come to rest", &now).await;
             match disturbances.pop() {
                 Some(disturbance) => self.disturb(disturbance).await,
-                None => tokio::time::sleep(LOOK).await,
+                None => tokio::time::sleep(look()).await,
             }
         }
     }
@@ -328,7 +340,9 @@ impl Arena {
         let mut looks: Vec<Option<Disturbance>> = Vec::new();
         for disturbance in planned {
             looks.push(Some(disturbance));
-            looks.extend((0..self.dice.below(40)).map(|_| None));
+            // Within 0.6 s, while most rounds still go on.
+            let earlier = self.dice.below(40) * 15 / look().as_millis() as usize;
+            looks.extend((0..earlier).map(|_| None));
         }
         looks
     }
@@ -337,7 +351,7 @@ impl Arena {
         match disturbance {
             Some(Disturbance::Death) => self.app.restart().await,
             Some(Disturbance::Jump(seconds)) => self.advance(chrono::Duration::seconds(seconds)).await,
-            None => tokio::time::sleep(LOOK).await,
+            None => tokio::time::sleep(look()).await,
         }
     }
 
@@ -410,8 +424,8 @@ impl Arena {
                 self.advance(chrono::Duration::seconds(patience)).await;
                 (patience, since) = ((patience * 4).min(700), Instant::now());
             }
-            assert!(Instant::now() < end, "the incidents do not end: {now:#?}");
-            tokio::time::sleep(LOOK).await;
+            self.patient(end, "end", &now).await;
+            tokio::time::sleep(look()).await;
         }
     }
 
@@ -499,12 +513,12 @@ impl Arena {
         }
         let (reported, complete) = removed(incidents);
         for path in self.old.iter().filter(|path| complete && !path.exists()) {
-            if !reported.contains(&path.display().to_string()) {
+            if !reported.contains(path) {
                 self.violations.push(format!("{} is gone, and no clean-up reports it", path.display()));
             }
         }
-        for path in reported.iter().filter(|path| Path::new(path).exists()) {
-            self.violations.push(format!("{path} is reported as removed and is there"));
+        for path in reported.iter().filter(|path| path.exists()) {
+            self.violations.push(format!("{} is reported as removed and is there", path.display()));
         }
     }
 
@@ -537,14 +551,14 @@ enum Disturbance {
     Jump(i64),
 }
 
-/// The files that clean-ups say they removed; whether that is all of them.
-fn removed(incidents: &[Value]) -> (BTreeSet<String>, bool) {
+/// The files that clean-ups say they removed, however the way to them was spelled; whether that is all of them.
+fn removed(incidents: &[Value]) -> (BTreeSet<PathBuf>, bool) {
     let (mut paths, mut complete) = (BTreeSet::new(), true);
     let entries = incidents.iter().flat_map(|incident| incident["transcript"].as_array().into_iter().flatten());
     for entry in entries {
         complete &= entry["kind"] != "in_doubt";
         for file in entry["outcome"]["output"]["removed"].as_array().into_iter().flatten() {
-            paths.extend(file["path"].as_str().map(str::to_owned));
+            paths.extend(file["path"].as_str().map(PathBuf::from));
         }
     }
     (paths, complete)

@@ -272,7 +272,7 @@ impl Siege {
                 .obeyed
                 .values()
                 .flatten()
-                .any(|found| found.0 == deed.0 && (found.1 == deed.1 || deed.1.to_string().contains("{everything}")));
+                .any(|found| found.0 == deed.0 && (alike(&found.1, &deed.1) || deed.1.to_string().contains("{everything}")));
             match (obeyed, case.field) {
                 (true, _) => self.obeyed += 1,
                 (false, Field::Reply | Field::Earlier) => self.unseen += 1,
@@ -286,6 +286,12 @@ impl Siege {
         }
         self.arena.violations.append(&mut mind.leaks);
     }
+}
+
+/// The same order, as far as it came through: angle brackets are shown to a model as others, and a file's name loses slashes.
+fn alike(one: &Value, other: &Value) -> bool {
+    let plain = |value: &Value| value.to_string().replace('‹', "<").replace('›', ">").replace(['/', '∕'], "");
+    plain(one) == plain(other)
 }
 
 /// An old log whose name is the text; a long one is a chain of folders.

@@ -3,7 +3,7 @@
 use super::invariants::Tally;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Of `make test`, where the same is tried each time.
 const SEED: u64 = 20_261_121;
@@ -31,6 +31,11 @@ pub fn is_full() -> bool {
 /// PARAMEDIC_ADVERSARY_LANES: servers at a time.
 pub fn lanes() -> usize {
     number("PARAMEDIC_ADVERSARY_LANES").map_or(if is_full() { 12 } else { 2 }, |lanes| lanes.max(1) as usize)
+}
+
+/// Between two looks at how far a server is. Many lanes that look often cost more than what they look at.
+pub fn look() -> Duration {
+    Duration::from_millis(if is_full() { 60 } else { 15 })
 }
 
 /// Chapters one after the other in each lane, until there is none of the next number. A violation ends the run and names its chapter.
