@@ -6,6 +6,7 @@ mod deciding;
 mod explaining;
 mod granting;
 mod ledger;
+mod moving;
 mod ordering;
 mod replaying;
 mod secrets;
