@@ -2,6 +2,7 @@
 
 mod checking;
 mod classifying;
+mod composed;
 mod deciding;
 mod explaining;
 mod granting;
