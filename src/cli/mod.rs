@@ -17,6 +17,7 @@ mod sandbox;
 mod serve;
 mod sign;
 mod stage;
+mod store;
 mod table;
 mod trust;
 mod witness;
@@ -62,6 +63,8 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Co-sign checkpoints of other machines' ledgers, each only if it takes back nothing that was seen.
     Witness(witness::WitnessArgs),
+    /// Move everything from a SQLite file to PostgreSQL, or back.
+    Store(store::StoreArgs),
     /// Stop changing anything, at once and everywhere: `paramedic halt --reason "…"`.
     Halt(orders::ReasonArgs),
     /// End a halt.
@@ -187,6 +190,7 @@ impl Cli {
             Command::Deny(args) => decide::deny(args).await,
             Command::Ledger(args) => ledger::run(args).await,
             Command::Witness(args) => witness::run(args).await,
+            Command::Store(args) => store::run(args).await,
             Command::Halt(args) => orders::halt(args).await,
             Command::Resume(args) => orders::resume(args).await,
             Command::HandsOff(args) => orders::hands_off(args).await,

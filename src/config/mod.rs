@@ -17,6 +17,7 @@ pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
 pub use parts::{Standing, approvers, halt_file, ledger, redactor, standing, store_url};
 pub use policies::{GROUPS, shipped as shipped_policies};
+pub use secrets::expand;
 pub use text::{rules_of, runbook_of, services_of};
 
 use crate::classifier::{Rules, RulesFile, Targets};

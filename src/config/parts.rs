@@ -1,7 +1,7 @@
 //! Single parts of the main file, for commands that need no more of it: a mistake elsewhere, or a secret that only the server may read, keeps
 //! nobody from them.
 
-use super::document::Document;
+use super::document::{Document, read_text};
 use super::{Complaint, Overrides, approvers as people, beside_store, file, secrets};
 use crate::domain::Mode;
 use crate::publish::LedgerKeys;
@@ -48,9 +48,28 @@ pub fn store_url(path: &Path, overrides: &Overrides, environment: &dyn Fn(&str) 
         return Ok(url.clone());
     }
     let mut complaints = Vec::new();
-    let url = Document::open(path, &mut complaints).and_then(|document| document.text_at("store.url", environment, &mut complaints));
+    let url = Document::open(path, &mut complaints).and_then(|document| named_url(&document, path, environment, &mut complaints));
     let url = url.map(|named| named.unwrap_or_else(file::store_url));
     url.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// As it stands there, or in the file that `store.url_file` names.
+fn named_url(
+    document: &Document,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    complaints: &mut Vec<Complaint>,
+) -> Option<Option<String>> {
+    let Some(file) = document.text_at("store.url_file", environment, complaints)? else {
+        return document.text_at("store.url", environment, complaints);
+    };
+    match read_text(&path.parent().unwrap_or(Path::new("")).join(&file)) {
+        Ok(url) => Some(Some(url.trim().to_owned())),
+        Err(why) => {
+            complaints.push(document.complaint("store.url_file", &format!("{file} {why}")));
+            None
+        }
+    }
 }
 
 /// What knows every secret of the main file that can be read here, for commands that need nothing else of it: where a file of secrets is

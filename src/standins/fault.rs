@@ -17,16 +17,25 @@ pub enum Fault {
 }
 
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<VecDeque<Fault>>);
+pub struct Faults {
+    planned: Mutex<VecDeque<Fault>>,
+    lasting: Mutex<Option<Fault>>,
+}
 
 impl Faults {
     /// The next `times` requests meet it.
     pub fn plan(&self, fault: Fault, times: usize) {
-        super::serve::lock(&self.0).extend(std::iter::repeat_n(fault, times));
+        super::serve::lock(&self.planned).extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// Every request meets it that meets no planned one, until this is told otherwise.
+    pub fn last(&self, fault: Option<Fault>) {
+        *super::serve::lock(&self.lasting) = fault;
     }
 
     pub(super) fn next(&self) -> Option<Fault> {
-        super::serve::lock(&self.0).pop_front()
+        let planned = super::serve::lock(&self.planned).pop_front();
+        planned.or(*super::serve::lock(&self.lasting))
     }
 }
 

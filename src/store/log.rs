@@ -215,7 +215,7 @@ fn bind<'q>(query: Bound<'q>, leaf: Leaf<'_>) -> Bound<'q> {
     query.bind(index).bind(leaf.incident.0).bind(leaf.seq).bind(leaf.at).bind(leaf.entry.to_owned()).bind(hash)
 }
 
-fn logged(row: &AnyRow) -> Result<Logged> {
+pub(super) fn logged(row: &AnyRow) -> Result<Logged> {
     let index = unsigned(row.try_get("log_index")?, "entries")?;
     let leaf: Option<Vec<u8>> = row.try_get("leaf")?;
     let leaf = leaf.map(|bytes| hash_of(&bytes).ok_or_else(|| strange(format!("entries {index}"), "its leaf is not 32 bytes")));
@@ -229,7 +229,7 @@ fn logged(row: &AnyRow) -> Result<Logged> {
     })
 }
 
-fn kept(row: &AnyRow) -> Result<KeptCheckpoint> {
+pub(super) fn kept(row: &AnyRow) -> Result<KeptCheckpoint> {
     let size = unsigned(row.try_get("size")?, "log_checkpoints")?;
     let root: Vec<u8> = row.try_get("root")?;
     let root = hash_of(&root).ok_or_else(|| strange(format!("log_checkpoints {size}"), "its root is not 32 bytes"))?;

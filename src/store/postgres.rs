@@ -15,9 +15,12 @@ use std::time::Duration;
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
      SELECT CAST(pg_advisory_xact_lock(8097879367761618025) AS TEXT) AS taken";
 
+/// A database that has not answered by then is not there.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 /// For each connection. A replica that stands still in the middle of a transaction holds the others up for so long and no longer; what was
 /// acknowledged is on the disk, whatever the server's default is.
-const SESSION: [&str; 6] = [
+pub const SESSION: [&str; 6] = [
     "SET default_transaction_isolation TO 'read committed'",
     "SET idle_in_transaction_session_timeout TO '5s'",
     "SET lock_timeout TO '20s'",
@@ -65,7 +68,7 @@ fn fresh(path: &Path) -> Result<String> {
 pub async fn probe(url: &str) -> Result<()> {
     let why = |why: String| StoreError::Open { path: super::shown(url), why };
     let options = options(url)?;
-    let connecting = tokio::time::timeout(Duration::from_secs(10), AnyConnection::connect_with(&options));
+    let connecting = tokio::time::timeout(PATIENCE, AnyConnection::connect_with(&options));
     let connected = connecting.await.map_err(|_| why("it did not answer in 10 seconds".into()))?;
     let mut connection = connected.map_err(|e| why(e.to_string()))?;
     let sql = "SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num') AS version";

@@ -24,7 +24,7 @@ pub fn lock(path: &Path) -> Result<File> {
     }
 }
 
-fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {
+pub fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {
     let url = format!("sqlite://{}?mode={mode}", path.display());
     AnyConnectOptions::from_str(&url).map_err(|e| StoreError::Open { path: path.display().to_string(), why: e.to_string() })
 }

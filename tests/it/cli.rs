@@ -2,10 +2,12 @@
 
 mod checking;
 mod classifying;
+mod composed;
 mod deciding;
 mod explaining;
 mod granting;
 mod ledger;
+mod moving;
 mod ordering;
 mod replaying;
 mod secrets;

@@ -2,7 +2,7 @@
 
 mod proxy;
 
-pub use proxy::{LOCK, Proxy, Way};
+pub use proxy::{COMMITTED, LOCK, Proxy, Way};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::net::TcpListener;

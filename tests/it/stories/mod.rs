@@ -14,6 +14,7 @@ mod ledger;
 mod level_one;
 mod level_three;
 mod level_two;
+mod moving;
 mod orders;
 mod planners;
 mod policies;

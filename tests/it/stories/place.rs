@@ -48,6 +48,11 @@ impl Place {
         place
     }
 
+    /// A PostgreSQL to move into: from here on it is the place's store.
+    pub fn gets_postgres(&mut self) {
+        self.postgres = Some(Postgres::start());
+    }
+
     fn folder() -> TempDir {
         let candidates = [std::env::temp_dir(), PathBuf::from(env!("CARGO_TARGET_TMPDIR"))];
         let Some(root) = candidates.iter().find(|root| used_percent(root) < FULL) else {
