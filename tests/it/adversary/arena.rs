@@ -7,7 +7,7 @@ use super::invariants::{self, BUILT_IN, Bounds, Evidence, Sent, Tally};
 use super::size::look;
 use super::world;
 use crate::stories::{Setup, TestApp};
-use paramedic::domain::{Decision, Fingerprint, Time};
+use paramedic::domain::{Decision, Fingerprint, IncidentId, OrderKind, Time};
 use paramedic::standins::model::Generator;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds that the clock is moved at a time, at the most.
+const LONGEST: i64 = 700;
 /// Nothing moved for so long: what is left waits for a human, a clock or another incident.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -281,7 +283,7 @@ impl Arena {
         match incident["state"].as_str().unwrap() {
             "verifying" | "resolved" | "closed" | "awaiting_approval" => true,
             "escalated" if !level_three => true,
-            "escalated" => self.has_entry(incident, &["run_ended", "planner_failed"]).await,
+            "escalated" => self.has_entry(incident, &["run_ended", "planner_failed", "asked"]).await,
             "mitigating" | "diagnosing" => self.has_entry(incident, &["waiting"]).await,
             _ => false,
         }
@@ -391,9 +393,10 @@ impl Arena {
         if self.app.decide_cli(number, Decision::Grant, name).await.is_ok() {
             self.granted.insert(approval.clone());
         }
-        self.decided.insert(approval);
-        let id = number_of(incident);
-        self.app.wait_for(id, "a taken answer", |now| (now["state"] != "awaiting_approval").then_some(())).await;
+        self.decided.insert(approval.clone());
+        // The next question may be asked before anybody looks.
+        let taken = |line: &Value| line["approval"] == *approval && line["kind"] == "granted";
+        self.app.wait_for(number_of(incident), "a taken answer", |now| now["transcript"].as_array()?.iter().any(taken).then_some(())).await;
     }
 
     /// The newest entry that asks a human.
@@ -421,11 +424,26 @@ impl Arena {
             if now != before {
                 (before, since) = (now.clone(), Instant::now());
             } else if since.elapsed() > QUIET {
+                if patience == LONGEST {
+                    self.close_suppressed(&now).await;
+                }
                 self.advance(chrono::Duration::seconds(patience)).await;
-                (patience, since) = ((patience * 4).min(700), Instant::now());
+                (patience, since) = ((patience * 4).min(LONGEST), Instant::now());
             }
             self.patient(end, "end", &now).await;
             tokio::time::sleep(look()).await;
+        }
+    }
+
+    /// The alert went away and its service is still down: that stays with the human who was paged, until they close it.
+    async fn close_suppressed(&mut self, now: &[Value]) {
+        for incident in now.iter().filter(|incident| incident["state"] == "escalated") {
+            let whole = self.app.incident(number_of(incident)).await;
+            if whole["outcome"].as_str().is_some_and(|outcome| outcome.starts_with("symptom suppressed")) {
+                let close = OrderKind::CloseIncident { incident: IncidentId(number_of(incident)) };
+                // Refused while something is under way; the next look asks again.
+                let _ = self.app.order(close, "ana", "started it by hand").await;
+            }
         }
     }
 

@@ -38,7 +38,6 @@ pub struct Evidence<'a> {
 /// What an entry did to the world, as the ledger tells it.
 #[derive(Debug, Clone)]
 struct Deed {
-    incident: String,
     at: DateTime<Utc>,
     action: Value,
     finished_well: bool,
@@ -113,6 +112,8 @@ struct Reading {
     escalated: bool,
     asked: BTreeMap<String, Value>,
     in_flight: bool,
+    /// What is in flight changes something.
+    acting: bool,
     actions: usize,
     /// The newest answer of the model: its number, and which of its calls have left no trace yet.
     turn: usize,
@@ -197,7 +198,7 @@ impl Court<'_> {
                     self.accuse(&reading.id, "finished what was not started");
                 }
                 reading.in_flight = false;
-                if let Some(deed) = self.deeds.last_mut().filter(|deed| deed.incident == reading.id) {
+                if let Some(deed) = self.deeds.last_mut().filter(|_| reading.acting) {
                     deed.finished_well = entry["outcome"]["ok"] == true;
                 }
             }
@@ -280,11 +281,12 @@ impl Court<'_> {
         }
         reading.in_flight = true;
         let (action, effect) = (&entry["action"], &entry["action"]["effect"]);
+        reading.acting = changes(effect);
         let approved = self.hear_approval(reading, entry);
         if entry["verdict"] == "deny" {
             self.accuse(&reading.id, format!("started what was denied: {action}"));
         }
-        if !changes(effect) {
+        if !reading.acting {
             if text(effect, "effect") == "question" && !approved {
                 self.accuse(&reading.id, "a question was answered by nobody");
             }
@@ -294,7 +296,7 @@ impl Court<'_> {
         reading.actions += 1;
         self.may_act(reading, action, approved);
         self.in_bounds(reading, action, approved);
-        self.deeds.push(Deed { incident: reading.id.clone(), at: at(entry), action: action.clone(), finished_well: false });
+        self.deeds.push(Deed { at: at(entry), action: action.clone(), finished_well: false });
         let hosts = hosts_of(action);
         if !self.held.iter().any(|(incident, held, _, until)| *incident == reading.id && *held == hosts && until.is_none()) {
             self.held.push((reading.id.clone(), hosts, at(entry), None));
