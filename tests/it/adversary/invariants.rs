@@ -43,6 +43,9 @@ struct Deed {
     finished_well: bool,
 }
 
+/// How a violation about real starts begins.
+pub const STARTED: &str = "was started";
+
 /// Counts for the report, so that a run that tried nothing cannot pass for one that found nothing.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
@@ -457,7 +460,7 @@ impl Court<'_> {
             if first > 1 + begun || first < 1 + done {
                 self.accuse(
                     service.name,
-                    format!("started {first} times; the ledger knows {begun} restarts, {done} of them finished well"),
+                    format!("{STARTED} {first} times; the ledger knows {begun} restarts, {done} of them finished well"),
                 );
             }
             let scaled = self.deeds.iter().filter(|deed| text(&deed.action["effect"], "service") == service.name).count();
@@ -563,8 +566,8 @@ mod tests {
                 4,
                 "restarted 4 times",
             ),
-            (vec![incident(1, 1, 0, &[restart("api")])], 2, "started 3 times; the ledger knows 1"),
-            (vec![incident(1, 1, 0, &[restart("api")])], 0, "started 1 times; the ledger knows 1"),
+            (vec![incident(1, 1, 0, &[restart("api")])], 2, "was started 3 times; the ledger knows 1"),
+            (vec![incident(1, 1, 0, &[restart("api")])], 0, "was started 1 times; the ledger knows 1"),
             (vec![incident(1, 2, 0, &[restart("api")])], 1, "level 2, and nobody was asked"),
             (vec![incident(1, 3, 0, &[restart("api")])], 1, "level 3"),
             (vec![incident(1, 1, 0, &[restart("mailer")])], 0, "none of its business"),
