@@ -1,5 +1,6 @@
 //! Floor 7, wiring: a configuration becomes a running server. The only place that knows all the parts.
 
+use crate::classifier::Dependencies;
 use crate::clients::alertmanager::Alertmanager;
 use crate::clients::fleet::{self, Fleet};
 use crate::clients::prometheus::Prometheus;
@@ -130,6 +131,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
         own,
         store,
         clock,
+        needs: Dependencies::of(&inventory),
         inventory,
         rules: config.rules,
         targets: config.targets,
@@ -184,8 +186,14 @@ pub fn own_ground(store: &Path, config: &Config) -> OwnGround {
 
 /// A counter that is not there yet has no increase: rules would miss its first step.
 fn begin_counters() {
-    for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_tokens_total"] {
+    for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_limits_spent_total"] {
         metrics::counter!(name).increment(0);
+    }
+    for name in ["paramedic_flapping_total", "paramedic_held_total"] {
+        metrics::counter!(name).increment(0);
+    }
+    for direction in ["input", "output"] {
+        metrics::counter!("paramedic_model_tokens_total", "direction" => direction).increment(0);
     }
     for outcome in ["ok", "failed"] {
         metrics::counter!("paramedic_reconciliations_total", "outcome" => outcome).increment(0);

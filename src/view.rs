@@ -4,13 +4,18 @@ mod approval;
 
 pub use approval::{approvals, show as approval};
 mod authority;
+mod costs;
 
 pub use authority::{AgentView, OrdersView, TrustView, orders, trust};
+pub use costs::{CostView, CostsView, costs};
 
-use crate::domain::{Alert, Impact, Incident, IncidentId, Recorded, Risk, State, Step, StepEnd, Time, Verdict};
+use crate::domain::{Alert, Entry, Flapping, Impact, Incident, IncidentId, Recorded, Risk, State, Step, StepEnd, Time, Verdict};
 use crate::store::{Listed, NoticeRow, Store, StoreError};
 use serde::Serialize;
 use serde_json::Value;
+
+/// Of an entry about thousands of alerts so many of each kind are shown; its line counts them all, and an export of the ledger has them.
+const SHOWN: usize = 20;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct IncidentView {
@@ -28,10 +33,27 @@ pub struct IncidentView {
     pub closed_at: Option<Time>,
     /// What it came to, once that is known.
     pub outcome: Option<String>,
+    /// Behind which incident nothing is begun now, since when, and until when at the latest.
+    pub waits_for: Option<HeldView>,
+    /// Incidents that it has waited for.
+    pub related: Vec<IncidentId>,
+    /// Some alert of it fires and resolves again and again; when it is quiet, if nothing changes until then.
+    pub quiet_at: Option<Time>,
+    /// Of all its alerts, and how many of them fire.
+    pub alerts_in_all: usize,
+    pub alerts_firing: usize,
+    /// Whole ones: the first of a large incident.
     pub alerts: Vec<Alert>,
     pub actions: Vec<ActionView>,
     pub transcript: Vec<Line>,
     pub notices: Vec<NoticeRow>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct HeldView {
+    pub incident: IncidentId,
+    pub since: Time,
+    pub until: Time,
 }
 
 /// A step: what was proposed, what the SafetyChecker said, what came of it.
@@ -84,7 +106,14 @@ pub async fn incident(store: &Store, id: IncidentId) -> Result<Option<IncidentVi
 }
 
 fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> IncidentView {
+    let (alerts_firing, alerts_in_all) = incident.counts();
+    let held = incident.held.clone();
     IncidentView {
+        waits_for: held.map(|held| HeldView { incident: held.behind, since: held.since, until: held.until }),
+        related: incident.related.iter().copied().collect(),
+        quiet_at: incident.flapping.as_ref().map(Flapping::quiet_at),
+        alerts_in_all,
+        alerts_firing,
         id: incident.id,
         state: incident.state,
         level: incident.level,
@@ -99,10 +128,19 @@ fn show(incident: Incident, entries: &[Recorded], notices: Vec<NoticeRow>) -> In
         closed_at: incident.closed_at,
         outcome: outcome(&incident),
         actions: incident.steps.iter().map(action).collect(),
-        transcript: entries.iter().map(|recorded| Line { text: recorded.entry.to_string(), recorded: recorded.clone() }).collect(),
+        transcript: entries.iter().map(transcript_line).collect(),
         alerts: incident.alerts.into_values().collect(),
         notices,
     }
+}
+
+fn transcript_line(recorded: &Recorded) -> Line {
+    let text = recorded.entry.to_string();
+    let entry = match &recorded.entry {
+        Entry::ManyAlerts(crowd) => Entry::ManyAlerts(crowd.first(SHOWN)),
+        other => other.clone(),
+    };
+    Line { recorded: Recorded { entry, ..recorded.clone() }, text }
 }
 
 /// How it ended; why a human was needed is part of that.

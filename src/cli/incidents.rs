@@ -3,7 +3,7 @@
 
 use super::{Files, table};
 use crate::domain::{Agent, Grounds, IncidentId, State};
-use crate::store::Store;
+use crate::store::{Listed, Store};
 use crate::view::{self, IncidentView};
 use anyhow::anyhow;
 use std::process::ExitCode;
@@ -70,13 +70,23 @@ async fn list(store: &Store, state: Option<State>, args: &IncidentsArgs) -> anyh
         .map(|i| {
             let place = i.service.clone().or_else(|| i.host.clone()).unwrap_or_else(|| "-".into());
             let opened = i.opened_at.format("%Y-%m-%d %H:%M:%SZ").to_string();
-            vec![i.id.to_string(), i.state.replace('_', " "), i.level.to_string(), place, i.alertname.clone(), opened]
+            vec![i.id.to_string(), standing(i), i.level.to_string(), place, i.alertname.clone(), opened]
         })
         .collect();
     if rows.is_empty() {
         return Ok("no incidents".into());
     }
     Ok(table::render(&["INCIDENT", "STATE", "LEVEL", "SERVICE OR HOST", "ALERT", "OPENED"], &rows))
+}
+
+/// The state, and what keeps it there.
+fn standing(incident: &Listed) -> String {
+    let state = incident.state.replace('_', " ");
+    match (incident.waits_for, incident.flapping) {
+        (Some(other), _) => format!("{state}, waits for {other}"),
+        (None, true) => format!("{state}, flapping"),
+        (None, false) => state,
+    }
 }
 
 async fn one(store: &Store, id: IncidentId, json: bool) -> anyhow::Result<String> {
@@ -92,6 +102,16 @@ pub fn story(incident: &IncidentView) -> String {
     let place = incident.service.as_deref().or(incident.host.as_deref()).unwrap_or("no known target");
     let state = incident.state.as_str().replace('_', " ");
     let mut lines = vec![format!("{} {} ({}), level {}, {state}", incident.id, table::plain(&incident.alertname), place, incident.level)];
+    let clock = |at: crate::domain::Time| at.format("%H:%M:%SZ").to_string();
+    if let Some(held) = &incident.waits_for {
+        lines.push(format!("  waits for {} since {}, until {} at the latest", held.incident, clock(held.since), clock(held.until)));
+    }
+    if let Some(at) = incident.quiet_at {
+        lines.push(format!("  flapping: quiet again at {}, if nothing changes until then", clock(at)));
+    }
+    if incident.alerts_in_all > incident.alerts.len() {
+        lines.push(format!("  {} alerts, {} of them firing", incident.alerts_in_all, incident.alerts_firing));
+    }
     for line in &incident.transcript {
         lines.push(format!("  {} {:>3}  {}", line.recorded.at.format("%H:%M:%S%.3f"), line.recorded.seq, line.text));
         lines.extend(line.recorded.entry.grounds().filter(|grounds| grounds.facts.agent == Agent::Remediator).map(weighed));

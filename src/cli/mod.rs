@@ -4,6 +4,7 @@ mod approvals;
 mod chaos;
 mod check;
 mod classify;
+mod costs;
 mod decide;
 mod demo;
 mod explain;
@@ -23,6 +24,7 @@ mod trust;
 mod witness;
 
 use crate::config::{self, Complaint, Config, Overrides};
+use crate::domain::CostLimits;
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
 use crate::safety::{Approvers, Policies};
@@ -79,6 +81,8 @@ enum Command {
     Close(orders::CloseArgs),
     /// How far each agent is trusted, and why; `paramedic trust close-breaker AGENT --reason "…"`.
     Trust(trust::TrustArgs),
+    /// What the model costs on a day, of which service, and what is left of the limits.
+    Costs(costs::CostsArgs),
     /// What would happen to which alert, without running anything.
     Classify(classify::ClassifyArgs),
     /// What the SafetyChecker would say to an action, layer by layer, and which policy decides.
@@ -131,6 +135,11 @@ impl Files {
             false => config::shipped_policies()
                 .map_err(|problems| problems.into_iter().map(|p| Complaint::of_file(Path::new(&p.file), p.message)).collect()),
         })
+    }
+
+    /// What a day of the model may cost; none without a model.
+    fn cost_limits(&self) -> Result<Option<CostLimits>, ExitCode> {
+        or_complain(config::cost_limits(&self.config))
     }
 
     /// The store and the ledger's keys alone.
@@ -198,6 +207,7 @@ impl Cli {
             Command::Orders(args) => orders::list(args).await,
             Command::Close(args) => orders::close(args).await,
             Command::Trust(args) => trust::run(args).await,
+            Command::Costs(args) => costs::run(args).await,
             Command::Classify(args) => classify::run(&args),
             Command::Explain(args) => explain::run(args).await,
             Command::Policy(args) => policy::run(args).await,

@@ -7,6 +7,7 @@ mod transport;
 pub use answer::{Answer, Call};
 
 use super::http::{self, HttpError};
+use crate::domain::{CostLimits, Price, Problem};
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
@@ -19,6 +20,7 @@ use async_openai::types::chat::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `llm:` in the configuration.
@@ -42,6 +44,12 @@ pub struct LlmSettings {
     /// What one whole prompt may take, tools included.
     #[serde(default = "defaults::prompt_bytes")]
     pub prompt_bytes: usize,
+    /// By model, in dollars a million tokens. One that is not listed costs nothing that is counted.
+    #[serde(default)]
+    pub prices: BTreeMap<String, Price>,
+    /// What a day may cost.
+    #[serde(default)]
+    pub limits: CostLimits,
     /// Null leaves it out, for models that refuse it.
     #[serde(default = "defaults::temperature")]
     pub temperature: Option<f32>,
@@ -81,8 +89,23 @@ impl LlmSettings {
             max_tokens_per_incident: defaults::max_tokens(),
             tool_output_bytes: defaults::tool_output_bytes(),
             prompt_bytes: defaults::prompt_bytes(),
+            prices: BTreeMap::new(),
+            limits: CostLimits::default(),
             temperature: defaults::temperature(),
         }
+    }
+}
+
+impl LlmSettings {
+    /// Of the model that is asked.
+    pub fn price(&self) -> Option<Price> {
+        self.prices.get(&self.model).copied()
+    }
+
+    /// Prices and limits that count nothing.
+    pub fn cost_problems(&self) -> Vec<Problem> {
+        let unfit = self.prices.iter().filter_map(|(model, price)| Some(Problem::new(format!("llm.prices.{model}"), price.problem()?)));
+        unfit.chain(self.limits.problems(&self.model, self.price().is_some())).collect()
     }
 }
 

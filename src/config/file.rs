@@ -4,6 +4,7 @@ use super::Complaint;
 use super::approvers::{self, ApprovalKeys, ApproverKeys};
 use super::document::Document;
 use super::secrets::RedactKeys;
+use crate::classifier::{CauseBounds, FlapBounds};
 use crate::clients::http;
 use crate::clients::llm::LlmSettings;
 use crate::domain::{Mode, PlannerKind};
@@ -81,6 +82,11 @@ pub struct MainFile {
     pub approvers: Vec<ApproverKeys>,
     #[serde(default)]
     pub limits: Limits,
+    /// Which incidents wait for which.
+    #[serde(default)]
+    pub correlation: CauseBounds,
+    #[serde(default)]
+    pub flapping: FlapBounds,
     /// Working hours; without them every hour is off-hours.
     #[serde(default)]
     pub hours: Option<Hours>,
@@ -249,6 +255,8 @@ impl MainFile {
             approval_expires: chrono::Duration::seconds(self.approvals.expire_seconds),
             execute_within: chrono::Duration::seconds(self.approvals.execute_within),
             storm_services: self.limits.brake_services,
+            cause: self.correlation,
+            flapping: self.flapping,
             reconcile_every: chrono::Duration::seconds(
                 self.alertmanager.as_ref().map_or_else(reconcile_seconds, |am| am.reconcile_seconds),
             ),
@@ -277,6 +285,9 @@ pub fn read(
     for (name, most) in file.limits.loosened() {
         complain(&format!("limits.{name}"), format!("bounds may be tightened, never loosened: expected at most {most}"));
     }
+    for problem in file.correlation.problems().into_iter().chain(file.flapping.problems()) {
+        complain(&problem.path, problem.message);
+    }
     for (name, message) in file.risk.problems() {
         complain(&format!("risk.{name}"), message);
     }
@@ -291,6 +302,9 @@ pub fn read(
     }
     if file.llm.as_ref().is_some_and(|llm| !(1..=200).contains(&llm.timeout_seconds)) {
         complain("llm.timeout_seconds", "expected 1 to 200".into());
+    }
+    for problem in file.llm.iter().flat_map(LlmSettings::cost_problems) {
+        complain(&problem.path, problem.message);
     }
     if file.alertmanager.as_ref().is_some_and(|am| !(30..=3_600).contains(&am.reconcile_seconds)) {
         complain("alertmanager.reconcile_seconds", "expected 30 to 3600".into());

@@ -3,7 +3,7 @@
 
 use super::document::{Document, read_text};
 use super::{Complaint, Overrides, approvers as people, beside_store, file, secrets};
-use crate::domain::Mode;
+use crate::domain::{CostLimits, Mode};
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
 use crate::safety::Approvers;
@@ -39,6 +39,27 @@ pub fn standing(folder: &Path) -> Result<Standing, Vec<Complaint>> {
         Some(Standing { mode, model: document.value_at("llm").is_some() })
     });
     standing.ok_or(complaints)
+}
+
+/// The model's limits alone; none without a model.
+pub fn cost_limits(path: &Path) -> Result<Option<CostLimits>, Vec<Complaint>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut complaints = Vec::new();
+    let limits =
+        Document::open(path, &mut complaints).and_then(|document| match (document.value_at("llm"), document.value_at("llm.limits")) {
+            (None, _) => Some(None),
+            (Some(_), None) => Some(Some(CostLimits::default())),
+            (Some(_), Some(limits)) => match serde_json::from_value(limits) {
+                Ok(limits) => Some(Some(limits)),
+                Err(e) => {
+                    complaints.push(document.complaint("llm.limits", &e.to_string()));
+                    None
+                }
+            },
+        });
+    limits.filter(|_| complaints.is_empty()).ok_or(complaints)
 }
 
 /// The store's address alone: all that reading it, or deciding, needs. A mistake elsewhere in the configuration, or a secret that

@@ -4,8 +4,9 @@ use super::Fingerprint;
 use super::action::{Action, Outcome, Proposal, Target};
 use super::alert::Alert;
 use super::approval::{Principal, Vote};
+use super::crowd::Crowd;
 use super::facts::Grounds;
-use super::ids::{ApprovalId, OrderId, Seq};
+use super::ids::{ApprovalId, IncidentId, OrderId, Seq};
 use super::level::{Level, Mode};
 use super::order::Reason;
 use super::time::Time;
@@ -74,6 +75,28 @@ pub enum Entry {
         fingerprint: Fingerprint,
         alertname: String,
     },
+    /// News of many alerts of a large incident at once.
+    ManyAlerts(Crowd),
+    /// Nothing is begun or changed until another incident has ended: it is probably the cause, or about the same service.
+    Held {
+        behind: IncidentId,
+        why: String,
+        /// No longer than this.
+        until: Time,
+    },
+    Released {
+        why: String,
+    },
+    /// It fires and resolves again and again: a human has it, and nothing is begun each time.
+    Flapping {
+        alertname: String,
+        /// How often it resolved within the window.
+        times: u32,
+        /// In seconds. After as much time without a change it does not flap any more.
+        quiet_for: u32,
+    },
+    /// It does not flap any more.
+    Steady,
     RunStarted {
         run: u32,
         planner: PlannerKind,
@@ -241,6 +264,13 @@ impl fmt::Display for Entry {
             },
             Self::Silenced { alertname, by, .. } => write!(f, "alert {} is silenced in Alertmanager: {}", line(alertname), line(by)),
             Self::Unsilenced { alertname, .. } => write!(f, "alert {} is not silenced any more", line(alertname)),
+            Self::ManyAlerts(crowd) => write!(f, "{crowd}"),
+            Self::Held { behind, why, .. } => write!(f, "waits for {behind}: {}", line(why)),
+            Self::Released { why } => write!(f, "goes on: {}", line(why)),
+            Self::Flapping { alertname, times, quiet_for } => {
+                write!(f, "alert {} flaps: it resolved {times} times in {} and fires again", line(alertname), minutes(*quiet_for))
+            }
+            Self::Steady => write!(f, "it does not flap any more"),
             Self::RunStarted { run, planner, runbook } => match runbook {
                 Some(runbook) if *planner == PlannerKind::Runbook => write!(f, "run {run} by runbook {runbook}"),
                 _ => write!(f, "run {run} by {planner}"),
@@ -293,6 +323,10 @@ impl fmt::Display for Entry {
     }
 }
 
+fn minutes(seconds: u32) -> String {
+    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
+}
+
 /// The target in the inventory's words; of an unknown one, what the alert's own labels say.
 fn whereabouts(alert: &Alert, target: &Target) -> String {
     match (target == &Target::default(), alert.place()) {
@@ -314,7 +348,7 @@ fn reasons(opinions: &[Opinion], verdict: Verdict) -> String {
 }
 
 /// At most 300 characters, control characters and bidirectional overrides escaped.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let shown: String = text.chars().take(300).map(|c| if hidden(c) { ' ' } else { c }).collect();
     if text.chars().nth(300).is_some() { format!("{shown}… (cut)") } else { shown }
 }

@@ -1,8 +1,12 @@
 //! An incident is the fold of its entries: nothing about it is true that the ledger does not say.
 
+mod crowd;
 mod fold;
+mod hold;
 
+pub use crowd::{Brief, Briefs};
 pub use fold::FoldError;
+pub use hold::{Flapping, Held};
 
 use super::action::{Action, Outcome, Proposal, Target};
 use super::alert::{Alert, AlertStatus, Fingerprint, Severity};
@@ -177,6 +181,8 @@ pub struct Handover {
     pub at: Time,
     /// The alert was firing then: its end ends the incident. Otherwise only a human can.
     pub firing: bool,
+    /// How often a human has been told by now.
+    pub told: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +201,12 @@ pub struct Incident {
     pub runbook: Option<String>,
     /// The rule's mode, where it is stricter.
     pub mode: Option<Mode>,
+    /// Its first alerts, whole.
     pub alerts: BTreeMap<Fingerprint, Alert>,
+    /// All others, in brief.
+    pub crowd: Briefs,
+    /// Entries that tell of one alert each.
+    pub news: usize,
     /// Those of them that are silenced or inhibited in Alertmanager.
     pub silenced: BTreeSet<Fingerprint>,
     pub run: Option<Run>,
@@ -210,6 +221,14 @@ pub struct Incident {
     pub in_flight: Option<InFlight>,
     /// Put off until another incident is done with the same thing.
     pub waiting: bool,
+    /// Put off behind an incident that is probably its cause, or about the same service.
+    pub held: Option<Held>,
+    /// How long it has been held so far.
+    pub waited: chrono::Duration,
+    /// Incidents that it was held behind.
+    pub related: BTreeSet<IncidentId>,
+    /// Some alert of it fires and resolves again and again.
+    pub flapping: Option<Flapping>,
     pub verifying: Option<Verifying>,
     pub escalated: Option<Handover>,
     /// What the last run, or the last planner's failure, had to say.
@@ -228,17 +247,18 @@ impl Incident {
     }
 
     pub fn severity(&self) -> Severity {
-        self.alerts.values().map(Alert::severity).max().unwrap_or(Severity::Warning)
+        let whole = self.alerts.values().map(Alert::severity);
+        whole.chain(self.crowd.values().map(|brief| brief.severity)).max().unwrap_or(Severity::Warning)
     }
 
     pub fn still_firing(&self) -> bool {
-        self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)
+        self.alerts.values().any(|alert| alert.status == AlertStatus::Firing) || self.crowd.values().any(|brief| brief.firing)
     }
 
     /// Whatever fires was silenced by somebody: they know, and are at work on it.
     pub fn all_silenced(&self) -> bool {
-        let mut firing = self.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).peekable();
-        firing.peek().is_some() && firing.all(|alert| self.silenced.contains(&alert.fingerprint))
+        let mut firing = self.firing().peekable();
+        firing.peek().is_some() && firing.all(|(fingerprint, _)| self.silenced.contains(fingerprint))
     }
 
     /// Steps of the current run.

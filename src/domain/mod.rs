@@ -3,6 +3,8 @@
 mod action;
 mod alert;
 mod approval;
+mod cost;
+mod crowd;
 mod danger;
 mod entry;
 mod facts;
@@ -23,11 +25,15 @@ mod verdict;
 pub use action::{Action, Digest, Effect, Outcome, Proposal, Target, Tier};
 pub use alert::{Alert, AlertStatus, Fingerprint, Origin, Severity};
 pub use approval::{Approval, ApprovalState, Decision, IllegalTransition, Principal, Via, Vote};
+pub use cost::{CostLimits, LimitSpent, Price, Scope, Spend, day_of};
+pub use crowd::{Crowd, Joined};
 pub use danger::DangerLevel;
 pub use entry::{Entry, PlannerKind, Recorded, Signal};
 pub use facts::{Agent, Facts, Grounds, Impact, Moment, Place, Resource, Risk, Score};
 pub use ids::{ApprovalId, IncidentId, OrderId, Seq};
-pub use incident::{FoldError, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
+pub use incident::{
+    Brief, Flapping, FoldError, Handover, Held, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying,
+};
 pub use inventory::{
     Host, HostName, HostReach, Inventory, InventoryFile, NameError, Reach, Scale, Service, ServiceName, protected_path, system_path,
 };

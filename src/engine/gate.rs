@@ -45,7 +45,15 @@ impl Engine {
             Ok(understood) => understood,
             Err(opinion) => return self.deny(claim, incident, proposal, vec![opinion]).await,
         };
-        match self.judge(incident, action, None).await {
+        let changes = action.effect.changes_something();
+        let ruling = self.judge(incident, action, None).await;
+        if changes
+            && !matches!(ruling, Ruling::Denied(..))
+            && let Some(wake) = self.wait_for_cause(claim, incident).await?
+        {
+            return Ok(wake);
+        }
+        match ruling {
             Ruling::Denied(_, opinions) => self.deny(claim, incident, proposal, opinions).await,
             Ruling::Confirm(action, opinions) => self.ask(claim, incident, proposal, action, opinions).await,
             Ruling::Allowed(permit, opinions) => self.act(claim, incident, tool, proposal, (permit, opinions), None).await,

@@ -3,10 +3,13 @@
 //! crash is the same path.
 
 mod ask;
+mod costs;
 mod decide;
 mod error;
 pub mod facts;
+mod flapping;
 mod gate;
+mod hold;
 mod moves;
 mod orders;
 mod pulse;
@@ -29,7 +32,7 @@ pub use tell::notices_for;
 pub use vote::{Ballot, Electorate, vote};
 pub use watchdog::{Watchdog, WatchdogKeys};
 
-use crate::classifier::{Rules, Targets};
+use crate::classifier::{CauseBounds, Dependencies, FlapBounds, Rules, Targets};
 use crate::domain::{Alert, Channel, Clock, IncidentId, Inventory, Mode, PlannerKind, Time};
 use crate::notify::Notifier;
 use crate::planner::{ModelPlanner, Runbook};
@@ -64,6 +67,10 @@ pub struct Settings {
     pub mode: Mode,
     /// Services with fresh incidents at once from which on it is large-scale degradation.
     pub storm_services: u32,
+    /// What waits for what, and how long.
+    pub cause: CauseBounds,
+    /// What flaps.
+    pub flapping: FlapBounds,
     /// How often Alertmanager is asked what it holds.
     pub reconcile_every: chrono::Duration,
     /// Whose alerts are Paramedic's; without it those of receivers that deliveries came by, and of `paramedic`.
@@ -82,6 +89,8 @@ impl Default for Settings {
             first: PlannerKind::Runbook,
             mode: Mode::Auto,
             storm_services: 5,
+            cause: CauseBounds::default(),
+            flapping: FlapBounds::default(),
             reconcile_every: chrono::Duration::minutes(5),
             receiver: None,
         }
@@ -93,6 +102,8 @@ pub struct Parts {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub inventory: Arc<Inventory>,
+    /// Which of its services needs which.
+    pub needs: Dependencies,
     pub rules: Rules,
     pub targets: Targets,
     pub runbooks: BTreeMap<String, Runbook>,

@@ -20,6 +20,11 @@ pub enum Move {
     Gate(Proposal),
     /// Ask the planner for the next proposal.
     Plan(PlannerKind),
+    /// It waits for another incident: look whether it still has to.
+    LookAgain,
+    /// It does not flap any more.
+    CalmDown,
+    WaitUntil(Time),
     Wait,
 }
 
@@ -45,13 +50,20 @@ pub fn next_move(incident: &Incident, planners: Planners, settings: &Settings, n
         return Move::Answer;
     }
     if incident.escalated.is_some() {
-        return after_escalation(incident, planners, settings);
+        return after_escalation(incident, planners, settings, now);
     }
     if let Some(step) = incident.steps.iter().find(|step| step.end == StepEnd::InDoubt) {
         return Move::Escalate(format!("{} was started and nobody can tell whether it happened", step.proposal.tool));
     }
+    if let Some(flapping) = &incident.flapping {
+        let (name, times) = (incident.alertname(), flapping.times);
+        return Move::Escalate(format!("{name} flaps: it resolved {times} times and fires again; one more fix would fix nothing"));
+    }
     if incident.verifying.is_some() {
         return Move::Verify;
+    }
+    if incident.held.is_some() && incident.still_firing() {
+        return Move::LookAgain;
     }
     in_work(incident, planners, settings, now)
 }
@@ -122,7 +134,10 @@ fn without_a_fix(incident: &Incident, ended_well: bool) -> String {
 }
 
 /// Only level 3 goes on observing once a human owns it.
-fn after_escalation(incident: &Incident, planners: Planners, settings: &Settings) -> Move {
+fn after_escalation(incident: &Incident, planners: Planners, settings: &Settings, now: Time) -> Move {
+    if let Some(flapping) = &incident.flapping {
+        return if now < flapping.quiet_at() { Move::WaitUntil(flapping.quiet_at()) } else { Move::CalmDown };
+    }
     match &incident.escalated {
         Some(handover) if handover.firing && !incident.still_firing() => {
             return Move::Close("the alert resolved after the escalation; a human owns what is left".into());

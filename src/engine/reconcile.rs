@@ -5,7 +5,7 @@
 use super::Engine;
 use super::error::{EngineError, unwound};
 use crate::clients::alertmanager::{Alertmanager, ListedAlert, Listing};
-use crate::domain::{Alert, AlertStatus, Entry, Fingerprint, Incident, Origin, Time};
+use crate::domain::{Alert, AlertStatus, Crowd, Entry, Fingerprint, Incident, Origin, Time};
 use crate::store::{StoreError, Watched};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,8 @@ const ON_ITS_WAY: chrono::Duration = chrono::Duration::minutes(2);
 /// Gone is what two answers in a row do not list, so far apart, of an Alertmanager that has been up for as long: Prometheus repeats a firing
 /// alert every minute or so, and the default `resolve_timeout` is as long.
 const GONE_FOR: chrono::Duration = chrono::Duration::minutes(5);
+/// Silences of one incident that are told one by one; further ones are told in brief.
+const ONE_BY_ONE: usize = 5;
 /// The receiver of the shipped example.
 const USUAL_RECEIVER: &str = "paramedic";
 
@@ -107,16 +109,19 @@ impl Engine {
     pub(super) fn silences(&self, incident: &Incident) -> Vec<Entry> {
         let state = self.asking.state();
         let Some(silenced) = state.silenced.as_ref().filter(|_| !incident.state.is_final()) else { return Vec::new() };
-        let firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing);
-        let news = |alert: &Alert| {
-            let (fingerprint, alertname) = (alert.fingerprint.clone(), alert.name().to_owned());
-            match (silenced.get(&fingerprint), incident.silenced.contains(&fingerprint)) {
-                (Some(by), false) => Some(Entry::Silenced { fingerprint, alertname, by: by.clone() }),
-                (None, true) => Some(Entry::Unsilenced { fingerprint, alertname }),
-                _ => None,
+        let (mut entries, mut crowd) = (Vec::new(), Crowd::default());
+        for (fingerprint, name) in incident.firing() {
+            let (fingerprint, alertname) = (fingerprint.clone(), name.to_owned());
+            match (silenced.get(&fingerprint), incident.silenced.contains(&fingerprint), entries.len() >= ONE_BY_ONE) {
+                (Some(_), false, true) => drop(crowd.silenced.insert(fingerprint)),
+                (None, true, true) => drop(crowd.unsilenced.insert(fingerprint)),
+                (Some(by), false, false) => entries.push(Entry::Silenced { fingerprint, alertname, by: by.clone() }),
+                (None, true, false) => entries.push(Entry::Unsilenced { fingerprint, alertname }),
+                _ => {}
             }
-        };
-        firing.filter_map(news).collect()
+        }
+        entries.extend((!crowd.is_empty()).then_some(Entry::ManyAlerts(crowd)));
+        entries
     }
 
     pub(super) async fn reconcile_loop(self: Arc<Self>, stop: CancellationToken) {

@@ -65,7 +65,9 @@ pub fn notices_for(before: &Incident, entry: &Entry, channels: &[Channel]) -> Ve
             let text = format!("{name}: {entry}");
             vec![(pagerduty, Notice::Resolve), (slack, message(Severity::Info, &text)), (email, message(Severity::Info, &text))]
         }
-        Entry::Silenced { .. } => vec![(slack, message(Severity::Info, &format!("{name}: {entry}")))],
+        Entry::Silenced { .. } | Entry::Held { .. } | Entry::Released { .. } | Entry::Flapping { .. } | Entry::Steady => {
+            vec![(slack, message(Severity::Info, &format!("{name}: {entry}")))]
+        }
         Entry::Closed { .. } => {
             let text = format!("{name}: {entry}");
             vec![(slack, message(Severity::Info, &text)), (email, message(Severity::Info, &text))]

@@ -89,9 +89,10 @@ impl Engine {
         let Some(mut incident) = self.parts.store.incident(claim.incident).await? else {
             return Err(EngineError::Vanished(claim.incident));
         };
+        let mut took_in = false;
         loop {
             let started = std::time::Instant::now();
-            let wake = self.step(claim, &mut incident).await?;
+            let wake = self.step(claim, &mut incident, &mut took_in).await?;
             // Two counters, not a histogram: the recorder reads a histogram by spinning until no writer is under way, which has no
             // place on a thread that others work on.
             metrics::counter!("paramedic_steps_total").increment(1);
@@ -101,6 +102,9 @@ impl Engine {
             let paged = lane == Lane::LevelThree && incident.escalated.is_some();
             if paged || wake != Wake::Now || stop.is_cancelled() || self.now() - taken_at > HOLD {
                 return Ok(wake);
+            }
+            if lane == Lane::Any && self.parts.store.any_more_urgent(claim, self.now()).await? {
+                return Ok(Wake::Now);
             }
         }
     }

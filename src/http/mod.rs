@@ -5,6 +5,7 @@ pub mod alertmanager;
 mod api;
 mod approvals;
 mod clicks;
+mod costs;
 mod ledger;
 mod orders;
 pub mod slack;
@@ -67,6 +68,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/api/incidents/{id}", get(api::show))
         .route("/api/orders", get(orders::list))
         .route("/api/trust", get(orders::trust))
+        .route("/api/costs", get(costs::today))
         .route("/ledger/checkpoint", get(ledger::checkpoint))
         .route("/ledger/tile/{*path}", get(ledger::tile))
         .layer(guard);

@@ -33,6 +33,10 @@ async fn gauges(doors: &Doors) -> Result<(), crate::store::StoreError> {
         metrics::gauge!("paramedic_incidents", "state" => state).set(count as f64);
     }
     authority(doors).await?;
+    let (flapping, held) = store.held_up().await?;
+    metrics::gauge!("paramedic_flapping_incidents").set(flapping as f64);
+    metrics::gauge!("paramedic_held_incidents").set(held as f64);
+    costs(doors).await?;
     metrics::gauge!("paramedic_outbox_pending").set(store.waiting_letters().await? as f64);
     Ok(())
 }
@@ -45,6 +49,22 @@ async fn authority(doors: &Doors) -> Result<(), crate::store::StoreError> {
         let open = trust.breaker().is_some();
         metrics::gauge!("paramedic_breaker_open", "agent" => agent.to_string()).set(f64::from(u8::from(open)));
         metrics::gauge!("paramedic_trust_score", "agent" => agent.to_string()).set(f64::from(trust.score()));
+    }
+    Ok(())
+}
+
+/// From the store: a restart forgets none of it, and replicas say the same.
+async fn costs(doors: &Doors) -> Result<(), crate::store::StoreError> {
+    let limits = doors.engine.cost_limits();
+    let costs = crate::view::costs(doors.engine.store(), crate::domain::day_of(doors.clock.now()), limits).await?;
+    metrics::gauge!("paramedic_model_cost_dollars_total").set(costs.dollars_ever);
+    metrics::gauge!("paramedic_model_cost_dollars_today").set(costs.all.dollars);
+    metrics::gauge!("paramedic_model_tokens_today").set((costs.all.tokens_in + costs.all.tokens_out) as f64);
+    if let Some(left) = costs.all.tokens_left {
+        metrics::gauge!("paramedic_model_tokens_left").set(left as f64);
+    }
+    if let Some(left) = costs.all.dollars_left {
+        metrics::gauge!("paramedic_model_cost_dollars_left").set(left);
     }
     Ok(())
 }

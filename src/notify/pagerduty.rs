@@ -52,7 +52,7 @@ fn details(incident: &Incident, hint: Option<&str>) -> Value {
         "steps": steps.iter().map(|step| plain(step, 500)).collect::<Vec<_>>(),
         "earlier_steps": earlier,
         "alerts": alerts,
-        "alerts_in_all": incident.alerts.len(),
+        "alerts_in_all": incident.counts().1,
         "read_more": hint,
     })
 }

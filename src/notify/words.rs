@@ -1,12 +1,16 @@
 //! What an incident looks like in words, the same on every channel. Returns plain text: each channel escapes for itself.
 
-use crate::domain::{AlertStatus, Approval, ApprovalState, Decision, Incident, Severity, State, Step, StepEnd, Time, Vote};
+use crate::domain::{Approval, ApprovalState, Decision, Incident, Severity, State, Step, StepEnd, Time, Vote};
 
 /// Steps shown on a card; the rest is counted.
 const STEPS: usize = 8;
 
 pub fn state(incident: &Incident) -> String {
     match incident.state {
+        State::Open | State::Diagnosing if incident.held.is_some() => {
+            let behind = incident.held.as_ref().map_or(String::new(), |held| held.behind.to_string());
+            format!("waiting for {behind} to end")
+        }
         State::Open => "open, not looked at yet".into(),
         State::Diagnosing => "being diagnosed".into(),
         State::AwaitingApproval => match &incident.pending {
@@ -16,6 +20,7 @@ pub fn state(incident: &Incident) -> String {
         State::Mitigating => "being mitigated".into(),
         State::Verifying => "acted, being verified".into(),
         State::Resolved => "resolved and verified".into(),
+        State::Escalated if incident.flapping.is_some() => "flapping, a human owns it".into(),
         State::Escalated => "escalated, a human owns it".into(),
         State::Closed => "closed without a proven fix".into(),
     }
@@ -50,8 +55,8 @@ pub fn level(incident: &Incident) -> String {
 
 /// `2 firing, 1 resolved`.
 pub fn alerts(incident: &Incident) -> String {
-    let firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).count();
-    format!("{firing} firing, {} resolved", incident.alerts.len() - firing)
+    let (firing, all) = incident.counts();
+    format!("{firing} firing, {} resolved", all - firing)
 }
 
 /// What is known last: how it ended, else why it was escalated, else what a planner found.

@@ -8,6 +8,6 @@ mod runbook;
 mod template;
 
 pub use crate::clients::llm::ToolSchema;
-pub use model::{ModelError, ModelPlanner, Thought};
+pub use model::{ModelError, ModelPlanner, Prepared, Thought};
 pub use runbook::{Check, Next, PlanError, Runbook, RunbookFile, StepFile, ToolShape, ToolShapes, VerifyFile};
 pub use template::{IDENTITY_LABELS, TemplateError};

@@ -2,8 +2,8 @@
 //! model says, calls or invents, nothing happens here: the wishes go to the SafetyChecker like anybody's.
 
 use super::prompt::{self, Limits};
-use crate::clients::llm::{Answer, Call, LlmClient, LlmError, LlmSettings, ToolSchema};
-use crate::domain::{Incident, Proposal};
+use crate::clients::llm::{Answer, Call, LlmClient, LlmError, LlmSettings, Message, ToolSchema};
+use crate::domain::{CostLimits, Incident, Price, Proposal, Spend};
 use crate::redaction::Redactor;
 use serde_json::Value as Json;
 
@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 const MOST_EMPTY: usize = 2;
 /// Bytes a token, for servers that do not count: a low guess would overspend.
 const BYTES_A_TOKEN: u64 = 4;
+/// What an answer is counted with before it is there.
+const ANSWER_TOKENS: u64 = 1_000;
 /// Of the model's words that stand as the reason of its calls.
 const REASON_CHARS: usize = 500;
 
@@ -34,7 +36,18 @@ pub struct Thought {
     pub calls: Vec<Proposal>,
     /// As the server counted, else estimated from the lengths of question and answer.
     pub tokens: u64,
+    /// Those of the question among them.
+    pub asked: u64,
     pub estimated: bool,
+}
+
+/// A question that is ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    messages: Vec<Message>,
+    tools: Vec<ToolSchema>,
+    /// In bytes.
+    size: usize,
 }
 
 impl Thought {
@@ -50,6 +63,9 @@ pub struct ModelPlanner {
     limits: Limits,
     max_tokens: u64,
     redactor: Redactor,
+    name: String,
+    price: Price,
+    cost_limits: CostLimits,
 }
 
 impl ModelPlanner {
@@ -59,6 +75,9 @@ impl ModelPlanner {
             limits: Limits { output: settings.tool_output_bytes, prompt: settings.prompt_bytes },
             max_tokens: settings.max_tokens_per_incident,
             redactor: Redactor::default(),
+            name: settings.model.clone(),
+            price: settings.price().unwrap_or_default(),
+            cost_limits: settings.limits,
         })
     }
 
@@ -68,8 +87,30 @@ impl ModelPlanner {
         self
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn cost_limits(&self) -> &CostLimits {
+        &self.cost_limits
+    }
+
+    /// About what the question will come to with its answer.
+    pub fn expected(&self, asked: &Prepared) -> Spend {
+        self.price.of(asked.size as u64 / BYTES_A_TOKEN + 1, ANSWER_TOKENS)
+    }
+
+    pub fn came_to(&self, thought: &Thought) -> Spend {
+        self.price.of(thought.asked, thought.tokens.saturating_sub(thought.asked))
+    }
+
     /// One turn. Reads nothing but the incident; writes nothing.
     pub async fn think(&self, incident: &Incident, tools: &[ToolSchema]) -> Result<Thought, ModelError> {
+        self.ask(self.prepare(incident, tools)?, incident).await
+    }
+
+    /// The next question, unless the incident has used up what it may.
+    pub fn prepare(&self, incident: &Incident, tools: &[ToolSchema]) -> Result<Prepared, ModelError> {
         let empty = trailing_empty(incident);
         if empty >= MOST_EMPTY {
             return Err(ModelError::Empty(empty));
@@ -79,13 +120,17 @@ impl ModelPlanner {
         let limits = Limits { prompt: self.limits.prompt.saturating_sub(offered), ..self.limits };
         let mut messages = prompt::conversation(incident, limits).ok_or(ModelError::Prompt(self.limits.prompt))?;
         messages.iter_mut().for_each(|message| prompt::redact(message, &self.redactor));
-        let asked: usize = offered + messages.iter().map(prompt::size).sum::<usize>();
-        let next = asked as u64 / BYTES_A_TOKEN;
+        let size: usize = offered + messages.iter().map(prompt::size).sum::<usize>();
+        let next = size as u64 / BYTES_A_TOKEN;
         if incident.tokens.saturating_add(next) > self.max_tokens {
             return Err(ModelError::Budget { spent: incident.tokens, next, limit: self.max_tokens });
         }
-        let answer = self.client.ask(&messages, tools).await?;
-        Ok(thought(answer, incident.thoughts.len(), asked))
+        Ok(Prepared { messages, tools: tools.to_vec(), size })
+    }
+
+    pub async fn ask(&self, asked: Prepared, incident: &Incident) -> Result<Thought, ModelError> {
+        let answer = self.client.ask(&asked.messages, &asked.tools).await?;
+        Ok(thought(answer, incident.thoughts.len(), asked.size))
     }
 }
 
@@ -101,10 +146,12 @@ fn thought(answer: Answer, turn: usize, asked: usize) -> Thought {
     let estimate = (asked + answered) as u64 / BYTES_A_TOKEN + 1;
     let reason: String = answer.text.chars().take(REASON_CHARS).collect();
     let calls = answer.calls.into_iter().enumerate();
+    let tokens = answer.tokens.unwrap_or(estimate);
     Thought {
+        asked: answer.asked.unwrap_or(asked as u64 / BYTES_A_TOKEN + 1).min(tokens),
         calls: calls.map(|(number, call)| proposal(call, turn, number, &reason)).collect(),
         text: answer.text,
-        tokens: answer.tokens.unwrap_or(estimate),
+        tokens,
         estimated: answer.tokens.is_none(),
     }
 }

@@ -1,12 +1,16 @@
 //! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
 
-use super::{Base, Duty, Result, Store, Unreadable, from_json, millis, plain, strange, time};
-use crate::domain::{Alert, AlertStatus, IncidentId, ServiceName, Time};
-use sqlx::Row;
+use super::incidents::level_of;
+use super::{Base, Duty, Result, Store, Unreadable, approvals, from_json, millis, outbox, plain, strange, time};
+use crate::domain::{Alert, Channel, IncidentId, Level, Notice, ServiceName, Time};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::collections::BTreeSet;
 
 /// So much of an unreadable delivery is kept.
 const KEPT: usize = 64 * 1024;
+
+/// Alerts of one statement.
+const AT_ONCE: usize = 500;
 
 /// An accepted alert that no incident has yet.
 #[derive(Debug, Clone)]
@@ -32,9 +36,9 @@ impl Store {
         rows.iter().map(|row| read(row).map(|(id, alert)| Waiting { id, alert })).collect()
     }
 
-    pub async fn assigned_alerts(&self, incident: IncidentId) -> Result<Vec<Assigned>> {
-        let sql = "SELECT id, body FROM alerts WHERE incident_id = $1 AND state = 'raised' ORDER BY id LIMIT 500";
-        let rows = sqlx::query(sql).bind(incident.0).fetch_all(&self.read).await?;
+    pub async fn assigned_alerts(&self, incident: IncidentId, limit: i64) -> Result<Vec<Assigned>> {
+        let sql = "SELECT id, body FROM alerts WHERE incident_id = $1 AND state = 'raised' ORDER BY id LIMIT $2";
+        let rows = sqlx::query(sql).bind(incident.0).bind(limit).fetch_all(&self.read).await?;
         rows.iter().map(|row| read(row).map(|(id, alert)| Assigned { id, alert })).collect()
     }
 
@@ -54,12 +58,20 @@ impl Store {
         row.map(|row| Ok(IncidentId(row.try_get("incident_id")?))).transpose()
     }
 
-    /// Was this very firing reported resolved before it was reported firing?
-    pub async fn resolved_before(&self, id: i64, alert: &Alert) -> Result<bool> {
-        let sql =
-            "SELECT 1 AS one FROM alerts WHERE fingerprint = $1 AND starts_at = $2 AND status = $3 AND (id < $4 OR state = 'unmatched')";
-        let query = sqlx::query(sql).bind(plain(&alert.fingerprint.0)).bind(millis(alert.starts_at));
-        Ok(query.bind(AlertStatus::Resolved.as_str()).bind(id).fetch_optional(&self.read).await?.is_some())
+    /// Which of these firings had been reported resolved before they were reported firing.
+    pub async fn late(&self, alerts: &[Waiting]) -> Result<BTreeSet<i64>> {
+        let mut late = BTreeSet::new();
+        for some in alerts.chunks(AT_ONCE) {
+            let sql = format!(
+                "SELECT w.id AS id FROM alerts w WHERE w.id IN ({}) AND EXISTS (SELECT 1 FROM alerts r WHERE r.fingerprint = w.fingerprint \
+                 AND r.starts_at = w.starts_at AND r.status = 'resolved' AND (r.id < w.id OR r.state = 'unmatched'))",
+                list(some.iter().map(|waiting| waiting.id))
+            );
+            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.read).await? {
+                late.insert(row.try_get("id")?);
+            }
+        }
+        Ok(late)
     }
 
     /// The open incident with this join key.
@@ -69,30 +81,32 @@ impl Store {
         row.map(|row| Ok(IncidentId(row.try_get("id")?))).transpose()
     }
 
-    /// Puts alerts into an incident and wakes it. `false`: the incident is over, and took nothing.
-    pub async fn assign(&self, incident: IncidentId, alerts: &[i64], now: Time) -> Result<bool> {
+    /// An open incident's level; none if it is over.
+    pub async fn level_if_open(&self, incident: IncidentId) -> Result<Option<Level>> {
+        let sql = "SELECT level FROM incidents WHERE id = $1 AND closed_at IS NULL";
+        let row = sqlx::query(sql).bind(incident.0).fetch_optional(&self.read).await?;
+        row.map(|row| level_of(row.try_get("level")?, &format!("incidents {incident}"))).transpose()
+    }
+
+    /// Puts alerts into an incident and wakes it; the notices do not wait for its worker. `false`: the incident is over, and took nothing.
+    pub async fn assign(&self, incident: IncidentId, alerts: &[i64], notices: &[(Channel, Notice)], now: Time) -> Result<bool> {
+        let notices = self.notices_without_secrets(notices)?;
         let mut transaction = self.begin().await?;
         self.still_on_duty(&mut transaction, Duty::Raise).await?;
-        let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
-        let woken = sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(&mut *transaction).await?;
-        if woken.rows_affected() != 1 {
+        if !approvals::poke(&mut transaction, incident, now).await? {
             return Ok(false);
         }
-        for id in alerts {
-            let sql = "UPDATE alerts SET state = 'raised', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
-            sqlx::query(sql).bind(incident.0).bind(*id).execute(&mut *transaction).await?;
-        }
+        move_on(&mut transaction, alerts, "accepted", "raised", Some(incident)).await?;
+        outbox::enqueue(&mut transaction, incident, &notices, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
     /// Gives alerts back that an incident took just before it was over: they are raised anew.
     pub async fn give_back(&self, alerts: &[i64]) -> Result<()> {
-        for id in alerts {
-            let sql = "UPDATE alerts SET state = 'accepted', incident_id = NULL WHERE id = $1 AND state = 'raised'";
-            sqlx::query(sql).bind(*id).execute(&self.write).await?;
-        }
-        Ok(())
+        let mut transaction = self.begin().await?;
+        move_on(&mut transaction, alerts, "raised", "accepted", None).await?;
+        transaction.commit().await
     }
 
     /// Settles an alert that changes nothing: a firing that came after its own resolution (`late`), a resolution nobody
@@ -155,9 +169,32 @@ pub(super) fn read(row: &sqlx::any::AnyRow) -> Result<(i64, Alert)> {
 }
 
 /// Marks alerts as taken into the ledger; part of a commit.
-pub(super) async fn mark_seen(connection: &mut sqlx::AnyConnection, alerts: &[i64]) -> Result<()> {
-    for id in alerts {
-        sqlx::query("UPDATE alerts SET state = 'seen' WHERE id = $1").bind(*id).execute(&mut *connection).await?;
+pub(super) async fn mark_seen(connection: &mut AnyConnection, alerts: &[i64]) -> Result<()> {
+    for some in alerts.chunks(AT_ONCE) {
+        let sql = format!("UPDATE alerts SET state = 'seen' WHERE id IN ({})", list(some.iter().copied()));
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// From one state to the next, and to whom they belong then; those in another state stay where they are.
+pub(super) async fn move_on(
+    connection: &mut AnyConnection,
+    alerts: &[i64],
+    from: &'static str,
+    to: &'static str,
+    incident: Option<IncidentId>,
+) -> Result<()> {
+    for some in alerts.chunks(AT_ONCE) {
+        let ids = list(some.iter().copied());
+        let sql = format!("UPDATE alerts SET state = $1, incident_id = $2 WHERE state = $3 AND id IN ({ids})");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(to).bind(incident.map(|i| i.0)).bind(from);
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Numbers of ours for an `IN`.
+fn list(ids: impl Iterator<Item = i64>) -> String {
+    ids.map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -193,8 +193,10 @@ async fn swap(connection: &mut AnyConnection, approval: &Approval, from: &str) -
     Ok(query.bind(approval.digest().0.clone()).execute(connection).await?.rows_affected() == 1)
 }
 
-pub(super) async fn poke(connection: &mut AnyConnection, incident: IncidentId, now: Time) -> Result<()> {
-    let sql = "UPDATE incidents SET poke = poke + 1, wake_at = $1 WHERE id = $2 AND closed_at IS NULL";
-    sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(connection).await?;
-    Ok(())
+/// Wakes an incident, unless it is over. What is due already stays due since then: whoever is woken often does not go to the back of the queue.
+pub(super) async fn poke(connection: &mut AnyConnection, incident: IncidentId, now: Time) -> Result<bool> {
+    let sql = "UPDATE incidents SET poke = poke + 1, wake_at = CASE WHEN wake_at <= $1 THEN wake_at ELSE $1 END \
+         WHERE id = $2 AND closed_at IS NULL";
+    let woken = sqlx::query(sql).bind(millis(now)).bind(incident.0).execute(connection).await?;
+    Ok(woken.rows_affected() == 1)
 }

@@ -57,15 +57,6 @@ impl Store {
         Ok(known)
     }
 
-    /// The newest open incident about this place by this rule, of whatever group (see the engine's join key).
-    pub async fn open_incident_about(&self, place: &str, rule: &str) -> Result<Option<IncidentId>> {
-        let tail = serde_json::json!([place, rule]).to_string().replacen('[', ",", 1);
-        let sql = "SELECT id FROM incidents WHERE closed_at IS NULL \
-             AND substr(join_key, length(join_key) - length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) ORDER BY id DESC LIMIT 1";
-        let row = sqlx::query(sql).bind(tail).fetch_optional(&self.read).await?;
-        row.map(|row| Ok(IncidentId(row.try_get("id")?))).transpose()
-    }
-
     pub async fn poke(&self, incident: IncidentId, now: Time) -> Result<()> {
         let mut transaction = self.begin().await?;
         approvals::poke(&mut transaction, incident, now).await?;

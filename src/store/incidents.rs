@@ -11,6 +11,7 @@ pub struct Claim {
     pub incident: IncidentId,
     pub(super) lease: i64,
     poke: i64,
+    urgency: i64,
 }
 
 /// Which incidents a worker takes: the second kind is kept free for pages, so that slow fixes never delay one.
@@ -38,13 +39,17 @@ pub struct Listed {
     pub service: Option<String>,
     pub host: Option<String>,
     pub alertname: String,
+    /// Nothing is begun before this one has ended.
+    pub waits_for: Option<IncidentId>,
+    pub flapping: bool,
     pub opened_at: Time,
     pub updated_at: Time,
     pub closed_at: Option<Time>,
 }
 
 impl Store {
-    /// The most urgent incident that is due and that nobody works on: level 3, then critical, then the longest due.
+    /// The most urgent incident that is due and that nobody works on: level 3, then critical, then other alerts, then what is only for
+    /// information; of equals the one that is due longest.
     pub async fn claim(&self, lane: Lane, now: Time, until: Time) -> Result<Option<Claim>> {
         let only = lane.condition();
         // A replica that comes second takes another one instead of waiting for the first.
@@ -55,7 +60,7 @@ impl Store {
         let sql = format!(
             "UPDATE incidents SET lease = lease + 1, lease_until = $1{by} WHERE id = \
              (SELECT id FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) {only} \
-              ORDER BY urgency DESC, wake_at, id LIMIT 1 {alone}) RETURNING id, lease, poke"
+              ORDER BY urgency DESC, wake_at, id LIMIT 1 {alone}) RETURNING id, lease, poke, urgency"
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(millis(until)).bind(millis(now));
         if let Base::Postgres { replica } = &self.base {
@@ -64,7 +69,15 @@ impl Store {
         let Some(row) = query.fetch_optional(&self.write).await? else {
             return Ok(None);
         };
-        Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease: row.try_get("lease")?, poke: row.try_get("poke")? }))
+        let (lease, poke, urgency) = (row.try_get("lease")?, row.try_get("poke")?, row.try_get("urgency")?);
+        Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease, poke, urgency }))
+    }
+
+    /// Is something more urgent due than what is being worked on under this claim?
+    pub async fn any_more_urgent(&self, claim: &Claim, now: Time) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
+             AND urgency > $2 LIMIT 1";
+        Ok(sqlx::query(sql).bind(millis(now)).bind(claim.urgency).fetch_optional(&self.read).await?.is_some())
     }
 
     /// Is anything due? Reads only, so that an idle server does not write.
@@ -104,7 +117,7 @@ impl Store {
     }
 
     pub async fn list(&self, state: Option<State>, limit: i64) -> Result<Vec<Listed>> {
-        let sql = "SELECT id, state, level, service, host, alertname, opened_at, updated_at, closed_at FROM incidents \
+        let sql = "SELECT id, state, level, service, host, alertname, waits_for, flapping, opened_at, updated_at, closed_at FROM incidents \
              WHERE ($1 = '' OR state = $1) ORDER BY opened_at DESC, id DESC LIMIT $2";
         let rows = sqlx::query(sql).bind(state.map_or("", State::as_str)).bind(limit).fetch_all(&self.read).await?;
         rows.iter().map(listed).collect()
@@ -120,9 +133,9 @@ impl Store {
 fn listed(row: &sqlx::any::AnyRow) -> Result<Listed> {
     let id = IncidentId(row.try_get("id")?);
     let name = format!("incidents {id}");
-    let level: i64 = row.try_get("level")?;
-    let level = u8::try_from(level).map_err(|e| strange(&name, e)).and_then(|n| Level::try_from(n).map_err(|e| strange(&name, e)))?;
-    let closed_at: Option<i64> = row.try_get("closed_at")?;
+    let level = level_of(row.try_get("level")?, &name)?;
+    let (closed_at, waits_for): (Option<i64>, Option<i64>) = (row.try_get("closed_at")?, row.try_get("waits_for")?);
+    let flapping: i64 = row.try_get("flapping")?;
     Ok(Listed {
         id,
         state: row.try_get("state")?,
@@ -130,8 +143,19 @@ fn listed(row: &sqlx::any::AnyRow) -> Result<Listed> {
         service: row.try_get("service")?,
         host: row.try_get("host")?,
         alertname: row.try_get("alertname")?,
+        waits_for: waits_for.map(IncidentId),
+        flapping: flapping == 1,
         opened_at: time(row.try_get("opened_at")?, &name)?,
         updated_at: time(row.try_get("updated_at")?, &name)?,
         closed_at: closed_at.map(|at| time(at, &name)).transpose()?,
     })
+}
+
+pub(super) fn level_of(level: i64, row: &str) -> Result<Level> {
+    u8::try_from(level).map_err(|e| strange(row, e)).and_then(|n| Level::try_from(n).map_err(|e| strange(row, e)))
+}
+
+pub(super) fn state_of(text: &str, row: &str) -> Result<State> {
+    let found = State::ALL.into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| strange(row, format!("`{text}` is no state")))
 }

@@ -3,7 +3,7 @@
 
 use super::{Claim, Duty, FreezePoint, Result, Store, StoreError, from_json, log, millis, outbox, plain, strange, time};
 use crate::domain::{
-    Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, Notice, Recorded, Seq, ServiceName, Severity, Time,
+    Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, LimitSpent, Notice, Recorded, Seq, ServiceName, Severity, Time,
 };
 use sqlx::{AnyConnection, Row};
 
@@ -42,6 +42,10 @@ pub struct Commit {
     /// Hosts that may be worked on at once, these included; counted again like a budget.
     pub hosts_at_once: Option<u32>,
     pub notices: Vec<(Channel, Notice)>,
+    /// A limit of the day that is spent, and what is told if nobody has been told of it today.
+    pub once: Option<(LimitSpent, Vec<(Channel, Notice)>)>,
+    /// Told in the threads of other incidents.
+    pub elsewhere: Vec<(IncidentId, Channel, Notice)>,
     /// How many orders there were when an action was judged that now starts: one given since then is judged first.
     pub judged_by: Option<i64>,
     /// Where an alarm goes that follows from these entries: a breaker that opens.
@@ -105,10 +109,7 @@ impl Store {
         log::append(&mut transaction, id, &recorded).await?;
         let incident = Incident::replay(id, &recorded)?;
         project(&mut transaction, &incident).await?;
-        for alert in alerts {
-            let sql = "UPDATE alerts SET state = 'seen', incident_id = $1 WHERE id = $2 AND state = 'accepted'";
-            sqlx::query(sql).bind(id.0).bind(*alert).execute(&mut *transaction).await?;
-        }
+        super::alerts::move_on(&mut transaction, alerts, "accepted", "seen", Some(id)).await?;
         outbox::enqueue(&mut transaction, id, &notices(&incident), now).await?;
         transaction.commit().await?;
         self.freeze.pass(FreezePoint::After).await;
@@ -146,6 +147,14 @@ impl Store {
         super::approvals::write(&mut transaction, step.asked.as_ref(), step.moved.as_ref()).await?;
         spend(&mut transaction, claim.incident, after.seq, &step.budget, now).await?;
         outbox::enqueue(&mut transaction, claim.incident, &step.notices, now).await?;
+        if let Some((limit, notices)) = &step.once
+            && super::costs::first_told(&mut transaction, limit).await?
+        {
+            outbox::enqueue(&mut transaction, claim.incident, notices, now).await?;
+        }
+        for (other, channel, notice) in step.elsewhere {
+            outbox::enqueue(&mut transaction, other, &[(channel, notice)], now).await?;
+        }
         super::trust::write(&mut transaction, incident, &recorded, &step.channels).await?;
         if after.closed_at.is_some() || after.escalated.is_some() {
             sqlx::query("DELETE FROM remediations WHERE incident_id = $1").bind(claim.incident.0).execute(&mut *transaction).await?;
@@ -165,7 +174,7 @@ fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
 
 async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<()> {
     let sql = "UPDATE incidents SET seq = $1, state = $2, level = $3, urgency = $4, service = $5, host = $6, alertname = $7, \
-         updated_at = $8, closed_at = $9 WHERE id = $10";
+         updated_at = $8, closed_at = $9, waits_for = $10, flapping = $11 WHERE id = $12";
     sqlx::query(sql)
         .bind(incident.seq)
         .bind(incident.state.as_str())
@@ -176,17 +185,21 @@ async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<
         .bind(plain(incident.alertname()))
         .bind(millis(incident.updated_at))
         .bind(incident.closed_at.map(millis))
+        .bind(incident.held.as_ref().map(|held| held.behind.0))
+        .bind(i64::from(incident.flapping.is_some()))
         .bind(incident.id.0)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-fn urgency(incident: &Incident) -> i64 {
+/// What goes first: 2 for level 3, 1 for what is critical, 0, and -1 for what is only for information.
+pub fn urgency(incident: &Incident) -> i64 {
     match (incident.level, incident.severity()) {
         (Level::Three, _) => 2,
         (_, Severity::Critical) => 1,
-        _ => 0,
+        (_, Severity::Warning) => 0,
+        (_, Severity::Info) => -1,
     }
 }
 

@@ -56,7 +56,7 @@ impl Store {
         sqlx::query("UPDATE orders SET body = $1 WHERE id = $2").bind(body).bind(id.0).execute(&mut *transaction).await?;
         match &order.kind {
             OrderKind::CloseBreaker { agent } => trust::close_breaker(&mut transaction, agent).await?,
-            OrderKind::CloseIncident { incident } => approvals::poke(&mut transaction, *incident, now).await?,
+            OrderKind::CloseIncident { incident } => drop(approvals::poke(&mut transaction, *incident, now).await?),
             OrderKind::Halt | OrderKind::Resume | OrderKind::HandsOff { .. } | OrderKind::HandsOn { .. } => {}
         }
         transaction.commit().await?;

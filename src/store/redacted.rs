@@ -22,6 +22,12 @@ impl Store {
     pub(super) fn commit_without_secrets(&self, mut step: Commit) -> Result<Commit> {
         step.entries = self.entries_without_secrets(step.entries)?;
         step.notices = self.notices_without_secrets(&step.notices)?;
+        if let Some((_, notices)) = &mut step.once {
+            *notices = self.notices_without_secrets(notices)?;
+        }
+        for (.., notice) in &mut step.elsewhere {
+            *notice = self.without_secrets(notice.clone(), "notice to store")?;
+        }
         for approval in step.asked.iter_mut().chain(step.moved.as_mut().map(|(approval, _)| approval)) {
             approval.state = self.without_secrets(approval.state.clone(), "approval to store")?;
         }

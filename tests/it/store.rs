@@ -8,11 +8,13 @@ use crate::server::{NO_SERVICES, Server, WITH_TOKEN, configure, until};
 use chrono::{DateTime, TimeDelta};
 use paramedic::app::App;
 use paramedic::domain::{
-    Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, Decision, Effect, Entry, Fingerprint, Incident, IncidentId,
-    Level, Notice, OrderKind, Outcome, PlannerKind, Principal, Proposal, Reason, Request, Sealed, Seen, ServiceName, Severity, SystemClock,
-    Target, Tier, Time, Verdict, Via, Vote,
+    Action, Alert, AlertStatus, Approval, ApprovalId, ApprovalState, Channel, CostLimits, Decision, Effect, Entry, Fingerprint, Incident,
+    IncidentId, Level, Notice, OrderKind, Outcome, PlannerKind, Principal, Proposal, Reason, Request, Sealed, Seen, ServiceName, Severity,
+    Spend, SystemClock, Target, Tier, Time, Verdict, Via, Vote, day_of,
 };
-use paramedic::store::{BudgetUse, Claim, Commit, DecideError, Duty, Freeze, Inbox, Lane, OrderError, Store, StoreError, Wake};
+use paramedic::store::{
+    BudgetUse, Claim, Commit, CostRow, DecideError, Duty, Freeze, Inbox, Lane, OrderError, Question, Store, StoreError, Wake,
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,6 +59,8 @@ on_both! {
     alerts_stored_by_many_doors_at_once_are_all_there_once
     an_action_judged_before_an_order_does_not_start_after_it
     a_strange_order_is_an_error_that_names_its_row
+    the_most_urgent_is_worked_on_first_and_whoever_is_woken_often_does_not_fall_behind
+    a_limit_of_the_model_is_spent_once_whoever_asks_at_the_same_time
 }
 
 /// A store in a folder of its own.
@@ -244,9 +248,9 @@ async fn a_release_never_swallows_what_a_door_left_meanwhile(on: On) {
     let claim = story.claim(now()).await;
     story.store.release(&claim, Wake::Never, now()).await.unwrap();
     assert!(!story.store.any_due(Lane::Any, later(9_999)).await.unwrap(), "nothing to do until poked");
-    assert!(story.store.assign(incident.id, &[], later(1)).await.unwrap());
+    assert!(story.store.assign(incident.id, &[], &[], later(1)).await.unwrap());
     let claim = story.claim(later(1)).await;
-    assert!(story.store.assign(incident.id, &[], later(2)).await.unwrap(), "poked while it is being worked on");
+    assert!(story.store.assign(incident.id, &[], &[], later(2)).await.unwrap(), "poked while it is being worked on");
     story.store.release(&claim, Wake::At(later(500)), later(3)).await.unwrap();
     assert!(story.store.any_due(Lane::Any, later(3)).await.unwrap());
     let claim = story.claim(later(3)).await;
@@ -653,4 +657,73 @@ async fn a_strange_order_is_an_error_that_names_its_row(on: On) {
     story.tamper("UPDATE orders SET body = '{\"order\":\"halt\"}'").await;
     let told = story.store.latest_orders().await.unwrap_err().to_string();
     assert!(told.starts_with("store: row orders 1 is not readable"), "{told}");
+}
+
+async fn the_most_urgent_is_worked_on_first_and_whoever_is_woken_often_does_not_fall_behind(on: On) {
+    let story = Story::new(on).await;
+    let of = async |name: &'static str, severity: &str, level: Level, at: Time| {
+        let mut alert = alert(name, AlertStatus::Firing);
+        alert.labels.insert("severity".into(), severity.into());
+        let entries = vec![
+            Entry::Raised { alert, target: Target { service: Some(api()), host: None } },
+            Entry::Classified { level, rule: None, why: "a test".into(), runbook: None, mode: None },
+        ];
+        story.store.open(entries, name, &[], &|_| Vec::new(), at).await.unwrap()
+    };
+    of("ForInformation", "info", Level::Two, later(0)).await;
+    let woken = of("FirstWarning", "warning", Level::One, later(1)).await;
+    of("SecondWarning", "warning", Level::One, later(2)).await;
+    of("Critical", "critical", Level::One, later(3)).await;
+    of("Page", "info", Level::Three, later(4)).await;
+    for second in 5..20 {
+        assert!(story.store.assign(woken.id, &[], &[], later(second)).await.unwrap());
+    }
+    let mut order = Vec::new();
+    let first = story.claim(later(30)).await;
+    assert!(!story.store.any_more_urgent(&first, later(30)).await.unwrap(), "a page is what is most urgent");
+    order.push(first.incident);
+    while let Some(claim) = story.store.claim(Lane::Any, later(30), later(300)).await.unwrap() {
+        order.push(claim.incident);
+        assert!(!story.store.any_more_urgent(&claim, later(30)).await.unwrap(), "what is worked on is due for nobody");
+    }
+    let mut names = Vec::new();
+    for id in order {
+        names.push(story.store.incident(id).await.unwrap().unwrap().alertname().to_owned());
+    }
+    assert_eq!(names, ["Page", "Critical", "FirstWarning", "SecondWarning", "ForInformation"]);
+}
+
+async fn a_limit_of_the_model_is_spent_once_whoever_asks_at_the_same_time(on: On) {
+    let story = Story::new(on).await;
+    let limits = CostLimits { service_tokens_a_day: Some(500), ..CostLimits::default() };
+    let expected = Spend { tokens_in: 90, tokens_out: 10, nanos: 7 };
+    let ask = async |store: Store| {
+        let question = Question { incident: IncidentId(1), place: "api", model: "m", expected };
+        store.may_ask(question, &limits, now()).await.unwrap()
+    };
+    let asked = futures::future::join_all((0..8).map(|_| ask(story.store.clone()))).await;
+    let (may, spent): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+    assert_eq!((may.len(), spent.len()), (5, 3));
+    let said = spent.into_iter().next().unwrap().unwrap_err().to_string();
+    let day = day_of(now());
+    assert_eq!(
+        said,
+        format!("the model's limit of api for {day} (UTC) is spent: 500 of 500 tokens, and the next question takes about 100")
+    );
+    let mut may = may.into_iter().map(Result::unwrap);
+    // One cost less than it was counted with, one was never answered; the others nobody lived to see.
+    let cheap = Spend { tokens_in: 40, tokens_out: 10, nanos: 5 };
+    let (one, two) = (may.next().unwrap(), may.next().unwrap());
+    story.store.settle_question(one, Some(cheap)).await.unwrap();
+    story.store.settle_question(one, Some(cheap)).await.unwrap();
+    story.store.settle_question(two, None).await.unwrap();
+    let story = story.reopened().await;
+    let rows = story.store.costs(&day).await.unwrap();
+    let spend = Spend { tokens_in: 40 + 3 * 90, tokens_out: 40, nanos: 5 + 21 };
+    assert_eq!(rows, [CostRow { place: "api".into(), model: "m".into(), calls: 4, spend, estimated: 3 }]);
+    assert!(ask(story.store.clone()).await.is_ok(), "350 of 500");
+    assert!(ask(story.store.clone()).await.is_err(), "450 of 500");
+    assert_eq!(story.store.costs(&day_of(now() + TimeDelta::days(1))).await.unwrap(), []);
+    let other = Question { incident: IncidentId(2), place: "db", model: "m", expected };
+    assert!(story.store.may_ask(other, &limits, now()).await.unwrap().is_ok(), "another service has its own");
 }

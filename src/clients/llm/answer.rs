@@ -18,6 +18,8 @@ pub struct Answer {
     pub calls: Vec<Call>,
     /// Prompt and answer, where the server counts.
     pub tokens: Option<u64>,
+    /// Of the prompt alone.
+    pub asked: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +56,8 @@ pub fn read(body: &Json) -> Result<Answer, String> {
         text = format!("({} further calls were dropped)\n{text}", calls.len() - MOST_CALLS).trim_end().to_owned();
         calls.truncate(MOST_CALLS);
     }
-    Ok(Answer { text, calls, tokens: tokens(body.get("usage")) })
+    let asked = body.pointer("/usage/prompt_tokens").and_then(Json::as_u64).map(|count| count.min(MOST_TOKENS));
+    Ok(Answer { text, calls, tokens: tokens(body.get("usage")), asked })
 }
 
 fn text_of(content: Option<&Json>) -> String {

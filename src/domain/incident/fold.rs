@@ -1,7 +1,7 @@
 //! The fold: entries become an incident, one after the other. An entry that cannot follow is an error that names it; nothing is
 //! guessed, skipped or repaired.
 
-use super::{Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
+use super::{Briefs, Handover, InFlight, Incident, Pending, Run, State, Step, StepEnd, Thought, Verifying};
 use crate::domain::action::{Action, Proposal};
 use crate::domain::alert::AlertStatus;
 use crate::domain::entry::{Entry, PlannerKind, Recorded, Signal};
@@ -51,6 +51,8 @@ impl Incident {
             runbook: None,
             mode: None,
             alerts: BTreeMap::from([(alert.fingerprint.clone(), alert.clone())]),
+            crowd: Briefs::default(),
+            news: 1,
             silenced: BTreeSet::new(),
             run: None,
             tried: Vec::new(),
@@ -61,6 +63,10 @@ impl Incident {
             pending: None,
             in_flight: None,
             waiting: false,
+            held: None,
+            waited: chrono::Duration::zero(),
+            related: BTreeSet::new(),
+            flapping: None,
             verifying: None,
             escalated: None,
             finding: None,
@@ -77,6 +83,7 @@ impl Incident {
             return Err(self.illegal(recorded.seq, "the incident is over"));
         }
         self.take(recorded)?;
+        self.follow(recorded);
         self.seq = recorded.seq;
         self.updated_at = recorded.at;
         Ok(())
@@ -109,6 +116,12 @@ impl Incident {
                     alert.ends_at = Some(recorded.at);
                 }
             }
+            Entry::ManyAlerts(crowd) => self.take_crowd(crowd, recorded.at),
+            Entry::Held { behind, until, .. } => self.hold(*behind, *until, recorded.at),
+            Entry::Released { .. } if self.held.is_none() => return Err(self.illegal(seq, "released, but it was not held")),
+            Entry::Released { .. } => self.release(recorded.at),
+            Entry::Flapping { times, quiet_for, .. } => self.flap(*times, *quiet_for, recorded.at),
+            Entry::Steady => self.flapping = None,
             Entry::RunStarted { run, planner, .. } => self.start_run(*run, *planner, recorded.at),
             Entry::Skipped { step, .. } => {
                 let Some(run) = self.run.as_mut() else {
@@ -180,8 +193,9 @@ impl Incident {
                 self.end(State::Closed, &format!("closed by {by}: {reason}"), recorded.at);
             }
             Entry::Escalated { why } => {
-                let firing = self.still_firing();
-                self.escalated = Some(Handover { why: why.clone(), at: recorded.at, firing });
+                let (firing, told) = (self.still_firing(), self.escalated.as_ref().map_or(0, |before| before.told) + 1);
+                self.escalated = Some(Handover { why: why.clone(), at: recorded.at, firing, told });
+                self.release(recorded.at);
                 self.verifying = None;
                 self.state = State::Escalated;
             }
@@ -299,7 +313,7 @@ impl Incident {
     }
 
     /// Waiting for a human does not count against the run.
-    fn excuse(&mut self, waited: chrono::Duration) {
+    pub(super) fn excuse(&mut self, waited: chrono::Duration) {
         if let Some(run) = self.run.as_mut() {
             run.started_at += waited;
         }
@@ -312,6 +326,7 @@ impl Incident {
     }
 
     fn end(&mut self, state: State, words: &str, at: Time) {
+        self.release(at);
         self.state = state;
         self.outcome = Some(words.to_owned());
         self.closed_at = Some(at);

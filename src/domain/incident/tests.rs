@@ -301,3 +301,58 @@ fn a_models_calls_wait_in_their_order_and_steps_remember_what_was_said() {
     assert_eq!(incident.steps[0].outcome().unwrap().said, "broken");
     assert_eq!((incident.steps[1].end.clone(), incident.changed_something()), (StepEnd::Denied, false));
 }
+
+/// Of the alerts `0` to `7`: joined, or resolved.
+fn told(news: &[(u8, bool)], brief: bool) -> Incident {
+    let one = |(n, joins): &(u8, bool)| {
+        let alert = alert(&format!("Alert{n}"), AlertStatus::Firing);
+        let mut crowd = crate::domain::Crowd::default();
+        match (joins, brief) {
+            (true, false) => return Entry::AlertJoined { alert },
+            (false, false) => {
+                return Entry::AlertResolved { fingerprint: alert.fingerprint.clone(), alertname: alert.name().into(), asked: None };
+            }
+            (true, true) => crowd.join(&alert),
+            (false, true) => drop(crowd.resolved.insert(alert.fingerprint)),
+        }
+        Entry::ManyAlerts(crowd)
+    };
+    news.iter().map(one).fold(Ledger::of(One), Ledger::then).incident()
+}
+
+proptest::proptest! {
+    /// An alert in brief fires, ends and is counted as a whole one; and many entries come to the same as one for all of them.
+    #[test]
+    fn alerts_in_brief_are_alerts(news in proptest::collection::vec((0_u8..8, proptest::prelude::any::<bool>()), 0..20)) {
+        let (whole, brief) = (told(&news, false), told(&news, true));
+        proptest::prop_assert_eq!(whole.counts(), brief.counts());
+        proptest::prop_assert_eq!((whole.still_firing(), whole.severity()), (brief.still_firing(), brief.severity()));
+        let mut together = crate::domain::Crowd::default();
+        for (n, joins) in &news {
+            let (alert, mut one) = (alert(&format!("Alert{n}"), AlertStatus::Firing), crate::domain::Crowd::default());
+            if *joins { one.join(&alert) } else { one.resolved.insert(alert.fingerprint.clone()); }
+            together.follow(one);
+        }
+        let at_once = Ledger::of(One).then(Entry::ManyAlerts(together)).incident();
+        for n in 0..8 {
+            let fingerprint = Fingerprint(format!("fp-Alert{n}"));
+            proptest::prop_assert_eq!(whole.known(&fingerprint), brief.known(&fingerprint));
+            proptest::prop_assert_eq!(at_once.known(&fingerprint), brief.known(&fingerprint), "{:?}", news);
+        }
+    }
+}
+
+#[test]
+fn time_that_an_incident_was_held_is_no_fault_of_its_run() {
+    let held = |ledger: Ledger| ledger.then(Entry::Held { behind: IncidentId(3), why: "a cause".into(), until: START });
+    let running = Ledger::of(One).run(Runbook);
+    let began = running.incident().run.unwrap().started_at;
+    let waits = held(running);
+    assert_eq!(waits.incident().held.map(|held| held.behind), Some(IncidentId(3)));
+    let on = held(waits).then(Entry::Released { why: "it ended".into() });
+    let incident = on.incident();
+    assert_eq!((incident.held, incident.waited), (None, chrono::Duration::seconds(2)));
+    assert_eq!(incident.run.unwrap().started_at - began, chrono::Duration::seconds(2));
+    let error = on.then(Entry::Released { why: "again".into() }).replay().unwrap_err();
+    assert!(error.to_string().ends_with("released, but it was not held"), "{error}");
+}

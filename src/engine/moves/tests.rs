@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::stage::{Ledger, START, alert, ana, proposal};
-use crate::domain::{AlertStatus, ApprovalId, Entry, Outcome, Signal, Target};
+use crate::domain::{AlertStatus, ApprovalId, Entry, IncidentId, Outcome, Signal, Target};
 use Level::{One, Three, Two};
 use PlannerKind::{Model, Runbook};
 
@@ -193,4 +193,30 @@ fn nothing_follows_the_end() {
     follows(&resolved, BOTH, Move::Verify);
     follows(&resolved.then(Entry::Resolved { summary: "fixed".into() }), BOTH, Move::Wait);
     follows(&Ledger::of(Two).escalated().then(Entry::Closed { outcome: "over".into() }), BOTH, Move::Wait);
+}
+
+#[test]
+fn what_waits_for_a_cause_looks_again_and_what_ends_meanwhile_is_verified() {
+    let held = Ledger::of(One).then(Entry::Held { behind: IncidentId(1), why: "a cause".into(), until: START });
+    follows(&held, BOTH, Move::LookAgain);
+    follows(&held.clone().alert_resolved(), BOTH, Move::StartVerifying);
+    let page = Entry::Classified { level: Three, rule: Some("rule".into()), why: "it got worse".into(), runbook: None, mode: None };
+    follows(&held.clone().then(page), BOTH, escalate("level 3: it got worse"));
+    follows(&held.then(Entry::Released { why: "it ended".into() }), BOTH, Move::StartRun(Runbook));
+}
+
+#[test]
+fn what_flaps_is_a_humans_until_it_has_been_quiet_for_long_enough() {
+    let flaps = |ledger: Ledger| ledger.then(Entry::Flapping { alertname: "ServiceDown".into(), times: 4, quiet_for: 600 });
+    let why = "ServiceDown flaps: it resolved 4 times and fires again; one more fix would fix nothing";
+    follows(&flaps(Ledger::of(One)), BOTH, escalate(why));
+    follows(&flaps(Ledger::of(Three)), BOTH, escalate("level 3: a rule says so"));
+    let told = flaps(Ledger::of(One)).escalated();
+    let quiet_at = START + chrono::Duration::seconds(603);
+    follows(&told, BOTH, Move::WaitUntil(quiet_at));
+    // Its end is a change as well.
+    follows(&told.clone().alert_resolved(), BOTH, Move::WaitUntil(quiet_at + chrono::Duration::seconds(2)));
+    assert_eq!(next_move(&told.incident(), BOTH, &Settings::default(), quiet_at), Move::CalmDown);
+    follows(&told.clone().then(Entry::Steady), BOTH, Move::Wait);
+    follows(&told.alert_resolved().then(Entry::Steady), BOTH, closed());
 }

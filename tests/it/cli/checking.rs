@@ -227,3 +227,39 @@ fn a_configuration_that_is_not_there_is_told_by_its_place() {
         assert!(ran.err.contains("config/paramedic.yaml: cannot be read"), "{command}: {}", ran.err);
     }
 }
+
+const STORMS: &str = r#"server: { listen: "127.0.0.1:0" }
+correlation:
+  wait_seconds: 7200
+flapping:
+  times: 1
+  within: 5
+llm:
+  base_url: http://127.0.0.1:1/v1
+  model: big
+  prices:
+    small: { input: 1, output: -2 }
+  limits:
+    tokens_a_day: 0
+    dollars_a_day: 20
+    service_dollars_a_day: nothing
+"#;
+
+#[test]
+fn bounds_of_storms_and_costs_are_told_by_their_lines() {
+    let folder = configured(STORMS, "services: []");
+    let ran = run(folder.path(), &["check"]);
+    let expected = [
+        "3: correlation.wait_seconds: expected 0 to 3600",
+        "5: flapping.times: expected 2 to 100",
+        "6: flapping.within: unknown field `within`, expected `times` or `within_seconds`",
+        "11: llm.prices.small: expected dollars a million tokens, 0 or more",
+        "13: llm.limits.tokens_a_day: expected a number of tokens, 1 or more; null for no limit",
+        "14: llm.limits.dollars_a_day: expected a price of `big` under llm.prices: without it nothing is counted",
+        "15: llm.limits.service_dollars_a_day: invalid type: string",
+    ];
+    assert_eq!(ran.code, Some(64), "{ran:?}");
+    for line in expected {
+        assert!(ran.err.contains(&format!("config/paramedic.yaml:{line}")), "{line} in\n{}", ran.err);
+    }
+}

@@ -103,7 +103,7 @@ async fn a_replica_that_was_replaced_raises_and_signs_nothing_more() {
     // It wakes up in the middle of its work, and does not know yet.
     let late = story.store.open(vec![], "late", &[], &|_| Vec::new(), now()).await.unwrap_err();
     assert!(matches!(&late, StoreError::OffDuty(duty) if duty == "raise"), "{late}");
-    assert!(matches!(story.store.assign(IncidentId(1), &[], now()).await, Err(StoreError::OffDuty(_))));
+    assert!(matches!(story.store.assign(IncidentId(1), &[], &[], now()).await, Err(StoreError::OffDuty(_))));
     assert!(matches!(story.store.settle(1, "late", None).await, Err(StoreError::OffDuty(_))));
     assert!(story.store.list(None, 10).await.unwrap().is_empty());
     // One that stops in good order is replaced at once.

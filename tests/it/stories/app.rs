@@ -34,6 +34,7 @@ impl Clock for StoryClock {
 #[derive(Default)]
 pub struct Setup {
     model: Option<Vec<Reply>>,
+    llm: Value,
     generator: Option<Arc<Generator>>,
     inventory: Option<fn(&Place) -> Value>,
     in_memory: bool,
@@ -52,6 +53,12 @@ impl Setup {
     /// A model that answers by this script.
     pub fn model(mut self, replies: Vec<Reply>) -> Self {
         self.model = Some(replies);
+        self
+    }
+
+    /// Further keys of `llm`.
+    pub fn llm(mut self, keys: Value) -> Self {
+        self.llm = keys;
         self
     }
 
@@ -153,6 +160,7 @@ impl Setup {
         });
         if self.model.is_some() || self.generator.is_some() {
             main["llm"] = json!({ "base_url": model.url(), "model": "scripted" });
+            main["llm"].as_object_mut().unwrap().extend(self.llm.as_object().cloned().unwrap_or_default());
         }
         if self.socket_mode {
             main["slack"]["app_token"] = json!(SlackStandin::APP_TOKEN);
