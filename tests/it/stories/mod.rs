@@ -16,6 +16,7 @@ mod level_three;
 mod level_two;
 mod moving;
 mod orders;
+mod outages;
 mod planners;
 mod policies;
 mod reconciling;
