@@ -21,6 +21,7 @@ mod planners;
 mod policies;
 mod reconciling;
 mod replicas;
+mod rolling;
 mod ten_failures;
 mod trust;
 mod watchdog;
