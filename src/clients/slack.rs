@@ -4,6 +4,7 @@
 mod click;
 mod command;
 mod error;
+mod search;
 mod socket;
 
 pub use click::{Click, ClickError};
@@ -42,6 +43,15 @@ pub struct Posted {
     pub ts: String,
 }
 
+/// What asking for a message came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    Found(Posted),
+    NotThere,
+    /// Slack does not let us look, and says why: a scope is missing.
+    MayNotLook(String),
+}
+
 pub struct SlackClient {
     morphism: Morphism<SlackClientHyperHttpsConnector>,
     api_url: Url,
@@ -61,9 +71,11 @@ impl SlackClient {
         })
     }
 
-    /// `channel` is an id or `#name`; the answer has the id, which edits need.
-    pub async fn post(&self, channel: &str, thread_ts: Option<&str>, content: &Content) -> Result<Posted, SlackError> {
+    /// `channel` is an id or `#name`; the answer has the id, which edits need. `mark` stays with the message, unseen, so that `search` can
+    /// find it.
+    pub async fn post(&self, channel: &str, thread_ts: Option<&str>, mark: &str, content: &Content) -> Result<Posted, SlackError> {
         let mut body = body(channel, content);
+        body["metadata"] = search::metadata(mark);
         body["unfurl_links"] = json!(false);
         body["unfurl_media"] = json!(false);
         if let Some(ts) = thread_ts {
@@ -98,6 +110,17 @@ impl SlackClient {
     fn may_answer_at(&self, url: &Url) -> bool {
         let slack = url.scheme() == "https" && url.port().is_none() && matches!(url.host_str(), Some("slack.com" | "hooks.slack.com"));
         slack || url.origin() == self.api_url.origin()
+    }
+
+    /// Looks for a message that was posted with this mark: in a thread, or among the newest of a channel (by its id).
+    pub async fn search(&self, channel: &str, thread_ts: Option<&str>, mark: &str) -> Result<Search, SlackError> {
+        let token = token(&self.bot_token);
+        let session = self.morphism.open_session(&token);
+        let looking = search::look(&session, channel, thread_ts, mark);
+        match tokio::time::timeout(TIMEOUT * 2, looking).await {
+            Ok(found) => found,
+            Err(_) => Err(SlackError::later(None, "looking for an earlier message took too long")),
+        }
     }
 
     async fn call(&self, method: &str, body: &Value) -> Result<Posted, SlackError> {

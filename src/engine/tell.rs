@@ -7,7 +7,7 @@ use crate::clients::slack::Posted;
 use crate::domain::{
     Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,
 };
-use crate::notify::{Outgoing, SendError, Sent};
+use crate::notify::{Outgoing, SendError, Sent, Way};
 use crate::store::{Duty, Letter, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, HashMap};
@@ -97,15 +97,17 @@ fn message(severity: Severity, text: &str) -> Notice {
 /// What a channel's loop keeps between two looks.
 struct Desk {
     pace: DefaultDirectRateLimiter,
-    /// The peer asked to be left alone until then.
-    paused_until: Option<Time>,
+    /// The peer asked to be left alone until then, in this way.
+    resting: BTreeMap<Way, Time>,
+    /// It was away, or is not known to be there: what waits longer than it has to is sent when it is.
+    away: bool,
     /// Arrived, but the store could not be told: sending again would repeat them.
     unrecorded: HashMap<i64, (Sent, Seq)>,
 }
 
 impl Engine {
     pub(super) async fn tell_loop(self: Arc<Self>, channel: Channel, stop: CancellationToken) {
-        let mut desk = Desk { pace: pace(channel), paused_until: None, unrecorded: HashMap::new() };
+        let mut desk = Desk { pace: pace(channel), resting: BTreeMap::new(), away: true, unrecorded: HashMap::new() };
         while !stop.is_cancelled() {
             if let Err(e) = unwound(self.tell_due(channel, &mut desk, &stop)).await {
                 tracing::error!(%channel, error = %e, "the outbox could not be read or written");
@@ -125,10 +127,10 @@ impl Engine {
             desk.unrecorded.clear();
             return Ok(());
         }
-        while desk.paused_until.is_none_or(|until| until <= self.now()) {
+        loop {
             let letters = self.parts.store.due_letters(channel, self.now(), 20).await?;
             if letters.is_empty() {
-                break;
+                return Ok(());
             }
             for letter in letters {
                 tokio::select! {
@@ -140,35 +142,44 @@ impl Engine {
                     return Ok(());
                 }
                 self.deliver(&letter, desk).await?;
-                if desk.paused_until.is_some_and(|until| until > self.now()) {
-                    break;
-                }
             }
         }
-        Ok(())
     }
 
     async fn deliver(&self, letter: &Letter, desk: &mut Desk) -> Result<(), EngineError> {
         let store = &self.parts.store;
-        let sent = match desk.unrecorded.remove(&letter.id) {
-            Some(sent) => Ok(sent),
-            None => self.send(letter).await?,
+        let calls = letter.channel == Channel::Pagerduty && matches!(letter.notice, Notice::Page { .. } | Notice::Acknowledge);
+        if calls && store.is_overtaken(letter).await? {
+            return Ok(store.pass_over(letter, "the incident was over before this could be sent: nobody is called for it").await?);
+        }
+        let tried = match desk.unrecorded.remove(&letter.id) {
+            Some((sent, seq)) => Tried::Sent(sent, seq),
+            None => self.send(letter, &desk.resting).await?,
         };
-        match sent {
-            Ok((sent, seq)) => {
+        match tried {
+            Tried::Sent(sent, seq) => {
                 let recorded = self.record(letter, &sent, seq).await;
                 if recorded.is_err() {
                     desk.unrecorded.insert(letter.id, (sent, seq));
                 }
-                Ok(recorded?)
+                recorded?;
+                if std::mem::take(&mut desk.away) {
+                    store.hurry(letter.channel, self.now()).await?;
+                }
+                Ok(())
             }
-            Err(SendError::Later { after, why }) => {
+            Tried::Resting(until) => Ok(store.rest(letter, until, "it was asked to wait").await?),
+            Tried::Failed(way, SendError::Later { after, why }) => {
                 let after = after.and_then(|after| chrono::Duration::from_std(after).ok());
-                desk.paused_until = after.map(|after| self.now() + after);
+                match after {
+                    Some(after) => drop(desk.resting.insert(way, self.now() + after)),
+                    None => desk.away = true,
+                }
                 tracing::warn!(incident = %letter.incident, channel = %letter.channel, %why, "a notice is put off");
-                Ok(store.postpone(letter, self.now() + after.unwrap_or_else(|| back_off(letter.attempts)), &why).await?)
+                let unsure = way == Way::Post && (after.is_none() || letter.unsure);
+                Ok(store.postpone(letter, self.now() + after.unwrap_or_else(|| back_off(letter.attempts)), &why, unsure).await?)
             }
-            Err(SendError::Never { why }) => {
+            Tried::Failed(_, SendError::Never { why }) => {
                 tracing::error!(incident = %letter.incident, channel = %letter.channel, %why, "a notice can never be sent");
                 Ok(store.give_up(letter, &why).await?)
             }
@@ -188,10 +199,10 @@ impl Engine {
         }
     }
 
-    async fn send(&self, letter: &Letter) -> Result<Result<(Sent, Seq), SendError>, StoreError> {
+    async fn send(&self, letter: &Letter, resting: &BTreeMap<Way, Time>) -> Result<Tried, StoreError> {
         let store = &self.parts.store;
         let Some(incident) = self.subject(letter.incident).await? else {
-            return Ok(Err(SendError::Never { why: "its incident is not in the ledger".into() }));
+            return Ok(Tried::Failed(Way::Event, SendError::Never { why: "its incident is not in the ledger".into() }));
         };
         let approval_id = match &letter.notice {
             Notice::Ask { approval } | Notice::AskVoted { approval } | Notice::AskClosed { approval } => Some(*approval),
@@ -209,6 +220,8 @@ impl Engine {
         let thread = store.thread(letter.incident).await?.map(|(channel, ts)| Posted { channel, ts });
         let dedup_key = format!("paramedic-{}-{}", store.instance(), letter.incident);
         let hint = format!("paramedic incidents {}", letter.incident);
+        let mark = format!("{}-{}", store.instance(), letter.id);
+        let slack_channel = if letter.unsure { store.slack_channel().await? } else { None };
         let outgoing = Outgoing {
             channel: letter.channel,
             notice: &letter.notice,
@@ -217,10 +230,22 @@ impl Engine {
             thread: thread.as_ref(),
             message_ts: message_ts.as_deref(),
             dedup_key: &dedup_key,
+            mark: &mark,
+            unsure: letter.unsure,
+            slack_channel: slack_channel.as_deref(),
             console_hint: Some(&hint),
         };
-        let sent = self.parts.notifier.send(&outgoing).await;
-        Ok(sent.map(|sent| (sent, incident.seq)))
+        let way = outgoing.way();
+        if let Some(until) = resting.get(&way).filter(|until| **until > self.now()) {
+            return Ok(Tried::Resting(*until));
+        }
+        if way == Way::Post && !letter.unsure {
+            store.sending(letter).await?;
+        }
+        Ok(match self.parts.notifier.send(&outgoing).await {
+            Ok(sent) => Tried::Sent(sent, incident.seq),
+            Err(e) => Tried::Failed(way, e),
+        })
     }
 
     async fn remember(&self, letter: &Letter, sent: &Sent) -> Result<(), StoreError> {
@@ -233,14 +258,30 @@ impl Engine {
     }
 }
 
-/// Slack takes about one message a second a channel and lets short bursts pass; PagerDuty about 120 a minute.
+/// What became of one attempt.
+enum Tried {
+    Sent(Sent, Seq),
+    Failed(Way, SendError),
+    /// Not tried: the peer asked to be left alone until then.
+    Resting(Time),
+}
+
+/// So many at once, and one more each so many milliseconds. Slack takes about one message a second a channel and lets short bursts pass.
+/// PagerDuty takes about 120 events a minute: at most so many in any minute, and all that a burst may have at once, because a page waits for
+/// nothing.
+fn quota(channel: Channel) -> (u32, u64) {
+    match channel {
+        Channel::Slack => (15, 1_000),
+        Channel::Pagerduty => (60, 1_000),
+        Channel::Email => (30, 500),
+    }
+}
+
 fn pace(channel: Channel) -> DefaultDirectRateLimiter {
-    let (a_second, burst) = match channel {
-        Channel::Slack => (1, 15),
-        Channel::Pagerduty | Channel::Email => (2, 30),
-    };
-    let of = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::direct(Quota::per_second(of(a_second)).allow_burst(of(burst)))
+    let (burst, apart) = quota(channel);
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    let one_more = Quota::with_period(Duration::from_millis(apart)).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+    RateLimiter::direct(one_more.allow_burst(burst))
 }
 
 fn back_off(attempts: i64) -> chrono::Duration {
@@ -264,4 +305,15 @@ fn unreadable(id: IncidentId, why: &str, now: Time) -> Result<Incident, StoreErr
     };
     let raised = Recorded { seq: 1, at: now, entry: Entry::Raised { alert, target: Target::default() } };
     Ok(Incident::replay(id, &[raised])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pagerduty_is_sent_no_more_in_a_minute_than_it_takes() {
+        let (burst, apart) = quota(Channel::Pagerduty);
+        assert!(u64::from(burst) + 60_000 / apart <= 120);
+    }
 }

@@ -18,6 +18,8 @@ const NO_HEARTBEAT: &str = "NoHeartbeat";
 const SHORTEST: chrono::Duration = chrono::Duration::minutes(15);
 /// Before the second one nobody knows how often it comes: Alertmanager's default `repeat_interval` is four hours.
 const AFTER_THE_FIRST: chrono::Duration = chrono::Duration::hours(5);
+/// Less far apart is the same heartbeat told again: Alertmanager's peers all send it, and each to every replica.
+const TOLD_AGAIN: chrono::Duration = chrono::Duration::seconds(30);
 /// Missed ones in a row that are silence.
 const MISSED: i32 = 4;
 /// A source's name is cut here; its fingerprint then tells it from others.
@@ -171,7 +173,10 @@ fn pace(before: &Heartbeat, now: Time) -> Option<chrono::Duration> {
     if before.heard == 0 || before.silent_since.is_some() {
         return before.every;
     }
-    let pause = (now - before.last_at - before.excused).max(chrono::Duration::zero());
+    let pause = now - before.last_at - before.excused;
+    if pause < TOLD_AGAIN {
+        return before.every;
+    }
     Some(before.every.map_or(pause, |every| pause.max((every * 3 + pause) / 4)))
 }
 
@@ -218,7 +223,9 @@ mod tests {
     fn a_longer_pause_is_learned_at_once_a_repetition_little_and_a_silence_never() {
         let after = |minutes| Time::UNIX_EPOCH + chrono::Duration::minutes(minutes);
         assert_eq!(pace(&beat(Some(10)), after(30)), Some(chrono::Duration::minutes(30)));
-        assert_eq!(pace(&beat(Some(40)), after(0)), Some(chrono::Duration::minutes(30)));
+        assert_eq!(pace(&beat(Some(40)), after(20)), Some(chrono::Duration::minutes(35)));
+        let again = Time::UNIX_EPOCH + chrono::Duration::seconds(2);
+        assert_eq!((pace(&beat(Some(40)), again), pace(&beat(None), again)), (Some(chrono::Duration::minutes(40)), None), "told by a peer");
         assert_eq!(pace(&Heartbeat { silent_since: Some(after(0)), ..beat(Some(10)) }, after(600)), Some(chrono::Duration::minutes(10)));
         assert_eq!(pace(&Heartbeat { heard: 0, ..beat(None) }, after(5)), None, "waiting for the first is no pace");
         assert_eq!(

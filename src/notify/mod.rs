@@ -14,7 +14,7 @@ pub use words::{PLANNERS_WORDS, progress, said as planners_words};
 
 use crate::clients::email::{Email, EmailError};
 use crate::clients::pagerduty::{PagerDuty, PagerDutyError};
-use crate::clients::slack::{Click, Content, Posted, SlackClient, SlackError, SocketDoors, SocketMode};
+use crate::clients::slack::{Click, Content, Posted, Search, SlackClient, SlackError, SocketDoors, SocketMode};
 use crate::domain::{Approval, Channel, Incident, Notice, Problem};
 use std::time::Duration;
 
@@ -32,6 +32,12 @@ pub struct Outgoing<'a> {
     pub message_ts: Option<&'a str>,
     /// PagerDuty's, one an incident.
     pub dedup_key: &'a str,
+    /// Tells this notice from every other one, for Slack, which folds nothing by itself.
+    pub mark: &'a str,
+    /// An earlier attempt may have arrived.
+    pub unsure: bool,
+    /// Slack's id of the channel, once it is known.
+    pub slack_channel: Option<&'a str>,
     /// Where to read more: `paramedic incidents INC-7`.
     pub console_hint: Option<&'a str>,
 }
@@ -42,8 +48,21 @@ pub struct Sent {
     pub slack: Option<Posted>,
 }
 
+/// What it takes to send a notice: the other side limits each by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// A new message, which may be there twice if it is sent twice.
+    Post,
+    /// A message that is there is changed.
+    Edit,
+    /// An event that is folded into what it is about.
+    Event,
+    Mail,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
+    /// Without `after` nobody knows whether it arrived.
     #[error("{why}")]
     Later { after: Option<Duration>, why: String },
     #[error("{why}")]
@@ -129,6 +148,25 @@ impl Notifier {
     }
 }
 
+impl Outgoing<'_> {
+    pub fn way(&self) -> Way {
+        match (self.channel, self.notice) {
+            (Channel::Pagerduty, _) => Way::Event,
+            (Channel::Email, _) => Way::Mail,
+            (Channel::Slack, Notice::Card) if self.thread.is_some() => Way::Edit,
+            (Channel::Slack, Notice::AskVoted { .. } | Notice::AskClosed { .. } | Notice::StrayClosed { .. }) if self.place().is_some() => {
+                Way::Edit
+            }
+            (Channel::Slack, _) => Way::Post,
+        }
+    }
+
+    /// Where the question stands in Slack.
+    fn place(&self) -> Option<Posted> {
+        self.thread.zip(self.message_ts).map(|(thread, ts)| Posted { channel: thread.channel.clone(), ts: ts.to_owned() })
+    }
+}
+
 impl SlackDesk {
     fn build(settings: &SlackSettings) -> Result<Self, Problem> {
         if settings.channel.trim().is_empty() {
@@ -141,36 +179,62 @@ impl SlackDesk {
     async fn send(&self, message: &Outgoing<'_>) -> Result<Posted, SendError> {
         let content = slack::render(message)?;
         match message.notice {
-            Notice::Card => self.edit_or_post(message.thread.cloned(), None, &content).await,
+            Notice::Card => self.edit_or_post(message, message.thread.cloned(), None, &content).await,
             Notice::AskVoted { .. } | Notice::AskClosed { .. } | Notice::StrayClosed { .. } => {
-                let place = message
-                    .thread
-                    .zip(message.message_ts)
-                    .map(|(thread, ts)| Posted { channel: thread.channel.clone(), ts: ts.to_owned() });
-                self.edit_or_post(place, message.thread, &content).await
+                self.edit_or_post(message, message.place(), message.thread, &content).await
             }
-            _ => self.post(message.thread, &content).await,
+            _ => self.post(message, message.thread, &content).await,
         }
     }
 
     /// A message that somebody deleted is posted anew: a human always learns the outcome.
-    async fn edit_or_post(&self, place: Option<Posted>, thread: Option<&Posted>, content: &Content) -> Result<Posted, SendError> {
+    async fn edit_or_post(
+        &self,
+        message: &Outgoing<'_>,
+        place: Option<Posted>,
+        thread: Option<&Posted>,
+        content: &Content,
+    ) -> Result<Posted, SendError> {
         match place {
             Some(place) => match self.client.update(&place, content).await {
-                Err(SlackError::Gone { .. }) => self.post(thread, content).await,
+                Err(SlackError::Gone { .. }) => self.post(message, thread, content).await,
                 other => Ok(other?),
             },
-            None => self.post(thread, content).await,
+            None => self.post(message, thread, content).await,
         }
     }
 
-    async fn post(&self, thread: Option<&Posted>, content: &Content) -> Result<Posted, SendError> {
+    async fn post(&self, message: &Outgoing<'_>, thread: Option<&Posted>, content: &Content) -> Result<Posted, SendError> {
+        if let Some(earlier) = self.earlier(message, thread).await? {
+            // It may say what was true then; where it cannot be edited it was said all the same.
+            return match self.client.update(&earlier, content).await {
+                Err(SlackError::Gone { .. }) => Ok(earlier),
+                other => Ok(other?),
+            };
+        }
         let Some(root) = thread else {
-            return Ok(self.client.post(&self.settings.channel, None, content).await?);
+            return Ok(self.client.post(&self.settings.channel, None, message.mark, content).await?);
         };
-        match self.client.post(&root.channel, Some(&root.ts), content).await {
-            Err(SlackError::Gone { .. }) => Ok(self.client.post(&root.channel, None, content).await?),
+        match self.client.post(&root.channel, Some(&root.ts), message.mark, content).await {
+            Err(SlackError::Gone { .. }) => Ok(self.client.post(&root.channel, None, message.mark, content).await?),
             other => Ok(other?),
+        }
+    }
+
+    /// The same notice, where an earlier attempt arrived and nobody heard so. Whoever may not look posts: twice is better than never.
+    async fn earlier(&self, message: &Outgoing<'_>, thread: Option<&Posted>) -> Result<Option<Posted>, SendError> {
+        if !message.unsure {
+            return Ok(None);
+        }
+        let named = Some(self.settings.channel.as_str()).filter(|name| !name.starts_with('#'));
+        let Some(channel) = thread.map(|root| root.channel.as_str()).or(message.slack_channel).or(named) else { return Ok(None) };
+        match self.client.search(channel, thread.map(|root| root.ts.as_str()), message.mark).await? {
+            Search::Found(posted) => Ok(Some(posted)),
+            Search::NotThere => Ok(None),
+            Search::MayNotLook(why) => {
+                tracing::warn!(%why, "whether an earlier message arrived cannot be looked up in Slack (channels:history); it is posted");
+                Ok(None)
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderName, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use std::{collections::VecDeque, sync::Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -20,6 +21,8 @@ pub enum Fault {
 pub struct Faults {
     planned: Mutex<VecDeque<Fault>>,
     lasting: Mutex<Option<Fault>>,
+    /// Of one method alone.
+    of_method: Mutex<BTreeMap<&'static str, Fault>>,
 }
 
 impl Faults {
@@ -33,7 +36,19 @@ impl Faults {
         *super::serve::lock(&self.lasting) = fault;
     }
 
-    pub(super) fn next(&self) -> Option<Fault> {
+    /// The same for one method of the peer's.
+    pub fn last_for(&self, method: &'static str, fault: Option<Fault>) {
+        let mut of_method = super::serve::lock(&self.of_method);
+        match fault {
+            Some(fault) => drop(of_method.insert(method, fault)),
+            None => drop(of_method.remove(method)),
+        }
+    }
+
+    pub(super) fn next(&self, method: &str) -> Option<Fault> {
+        if let Some(fault) = super::serve::lock(&self.of_method).get(method) {
+            return Some(*fault);
+        }
         let planned = super::serve::lock(&self.planned).pop_front();
         planned.or(*super::serve::lock(&self.lasting))
     }

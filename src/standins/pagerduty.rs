@@ -85,7 +85,7 @@ impl PagerDutyStandin {
 }
 
 async fn enqueue(Shared(desk): Shared<Arc<Desk>>, body: Bytes) -> Response {
-    let fault = desk.faults.next();
+    let fault = desk.faults.next("enqueue");
     if let Some(fault) = fault.filter(|fault| *fault != Fault::DoneButLost) {
         return fault.answer(r#"{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly."}"#);
     }

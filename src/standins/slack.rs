@@ -23,6 +23,8 @@ pub struct SlackMessage {
     pub thread_ts: Option<String>,
     pub text: String,
     pub blocks: Vec<Value>,
+    /// What the application posted along with it, unseen.
+    pub metadata: Option<Value>,
     /// What it said before each edit, oldest first.
     pub earlier: Vec<(String, Vec<Value>)>,
 }
@@ -57,9 +59,13 @@ impl SlackMessage {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     messages: Vec<SlackMessage>,
+    /// Calls of each method, those that failed included.
+    calls: BTreeMap<String, usize>,
+    /// Is the scope `channels:history` there?
+    may_read: bool,
     /// Ephemeral answers, in order.
     answers: Vec<String>,
     /// Counts timestamps, tickets and envelopes.
@@ -68,6 +74,27 @@ struct State {
     links: Vec<UnboundedSender<String>>,
     /// By envelope, with what came along.
     acknowledged: BTreeMap<String, Value>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            calls: BTreeMap::new(),
+            may_read: true,
+            answers: Vec::new(),
+            count: 0,
+            tickets: BTreeSet::new(),
+            links: Vec::new(),
+            acknowledged: BTreeMap::new(),
+        }
+    }
+}
+
+impl Shared {
+    fn count(&self, method: &str) {
+        *lock(&self.state).calls.entry(method.to_owned()).or_default() += 1;
+    }
 }
 
 impl State {
@@ -129,6 +156,16 @@ impl SlackStandin {
     /// Oldest first.
     pub fn messages(&self) -> Vec<SlackMessage> {
         lock(&self.shared.state).messages.clone()
+    }
+
+    /// How often a method was called, whatever came of it.
+    pub fn calls(&self, method: &str) -> usize {
+        lock(&self.shared.state).calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// The application was given no scope to read what was said.
+    pub fn may_not_read(&self) {
+        lock(&self.shared.state).may_read = false;
     }
 
     /// What was said to the clicking user alone.

@@ -1,6 +1,6 @@
 //! Orders of humans: appended by doors, read by whoever judges. Giving one checks that there is something to order.
 
-use super::{Result, Store, StoreError, approvals, from_json, json, millis, trust};
+use super::{Result, Store, StoreError, approvals, from_json, json, millis, outbox, trust};
 use crate::domain::{IncidentId, Order, OrderId, OrderKind, Principal, Proposer, Reason, ServiceName, Time};
 use crate::safety::NotAllowed;
 use sqlx::{AnyConnection, Row};
@@ -57,7 +57,8 @@ impl Store {
         match &order.kind {
             OrderKind::CloseBreaker { agent } => trust::close_breaker(&mut transaction, agent).await?,
             OrderKind::CloseIncident { incident } => drop(approvals::poke(&mut transaction, *incident, now).await?),
-            OrderKind::Halt | OrderKind::Resume | OrderKind::HandsOff { .. } | OrderKind::HandsOn { .. } => {}
+            OrderKind::HandsOff { service, .. } => outbox::acknowledge_of(&mut transaction, service, now).await?,
+            OrderKind::Halt | OrderKind::Resume | OrderKind::HandsOn { .. } => {}
         }
         transaction.commit().await?;
         Ok(order)

@@ -1,7 +1,7 @@
 //! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
 
 use super::{Result, Store, from_json, json, millis, plain, strange, time};
-use crate::domain::{Channel, IncidentId, Notice, Seq, Time};
+use crate::domain::{Channel, IncidentId, Notice, Seq, ServiceName, Time};
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
@@ -13,6 +13,8 @@ pub struct Letter {
     pub channel: Channel,
     pub notice: Notice,
     pub attempts: i64,
+    /// An earlier attempt may have arrived.
+    pub unsure: bool,
 }
 
 /// A notice as the API shows it.
@@ -30,7 +32,7 @@ pub struct NoticeRow {
 impl Store {
     /// The first waiting notice of each incident and channel whose time has come.
     pub async fn due_letters(&self, channel: Channel, now: Time, limit: i64) -> Result<Vec<Letter>> {
-        let sql = "SELECT id, incident_id, body, attempts FROM outbox o WHERE state = 'waiting' AND channel = $1 AND next_at <= $2 \
+        let sql = "SELECT id, incident_id, body, attempts, unsure FROM outbox o WHERE state = 'waiting' AND channel = $1 AND next_at <= $2 \
              AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state = 'waiting' AND e.incident_id = o.incident_id AND e.channel = o.channel AND e.id < o.id) \
              ORDER BY CASE WHEN kind IN ('page', 'ask') THEN 0 ELSE 1 END, id LIMIT $3";
         let rows = sqlx::query(sql).bind(channel.as_str()).bind(millis(now)).bind(limit).fetch_all(&self.read).await?;
@@ -43,7 +45,7 @@ impl Store {
     /// It arrived. A card speaks for the incident as it stood at `seq`; if that has moved on meanwhile, another card follows.
     pub async fn sent(&self, letter: &Letter, seq: Seq, now: Time) -> Result<()> {
         let mut transaction = self.begin().await?;
-        let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent_at = $1, error = NULL WHERE id = $2";
+        let sql = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, unsure = 0, sent_at = $1, error = NULL WHERE id = $2";
         sqlx::query(sql).bind(millis(now)).bind(letter.id).execute(&mut *transaction).await?;
         if letter.notice == Notice::Card {
             let sql = "SELECT 1 AS one FROM incidents WHERE id = $1 AND seq <> $2";
@@ -65,9 +67,45 @@ impl Store {
         Ok(())
     }
 
-    pub async fn postpone(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
-        let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2 WHERE id = $3";
-        sqlx::query(sql).bind(millis(until)).bind(plain(&self.redactor.text(why))).bind(letter.id).execute(&self.write).await?;
+    /// From here on it may have arrived, whatever becomes of this server.
+    pub async fn sending(&self, letter: &Letter) -> Result<()> {
+        sqlx::query("UPDATE outbox SET unsure = 1 WHERE id = $1").bind(letter.id).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// `unsure`: it may have arrived for all that is known.
+    pub async fn postpone(&self, letter: &Letter, until: Time, why: &str, unsure: bool) -> Result<()> {
+        let sql = "UPDATE outbox SET attempts = attempts + 1, next_at = $1, error = $2, unsure = $3 WHERE id = $4";
+        let query = sqlx::query(sql).bind(millis(until)).bind(plain(&self.redactor.text(why))).bind(i64::from(unsure));
+        query.bind(letter.id).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// It waits without having been tried.
+    pub async fn rest(&self, letter: &Letter, until: Time, why: &str) -> Result<()> {
+        let sql = "UPDATE outbox SET next_at = $1, error = $2 WHERE id = $3";
+        sqlx::query(sql).bind(millis(until)).bind(plain(why)).bind(letter.id).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// The other side is there again: whatever waits for it need not wait longer.
+    pub async fn hurry(&self, channel: Channel, now: Time) -> Result<()> {
+        let sql = "UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND channel = $2 AND next_at > $1";
+        sqlx::query(sql).bind(millis(now)).bind(channel.as_str()).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// Does the end of its incident wait behind it?
+    pub async fn is_overtaken(&self, letter: &Letter) -> Result<bool> {
+        let sql =
+            "SELECT 1 AS one FROM outbox WHERE incident_id = $1 AND channel = $2 AND kind = 'resolve' AND state = 'waiting' AND id > $3";
+        let query = sqlx::query(sql).bind(letter.incident.0).bind(letter.channel.as_str()).bind(letter.id);
+        Ok(query.fetch_optional(&self.read).await?.is_some())
+    }
+
+    pub async fn pass_over(&self, letter: &Letter, why: &str) -> Result<()> {
+        let sql = "UPDATE outbox SET state = 'overtaken', error = $1 WHERE id = $2";
+        sqlx::query(sql).bind(plain(why)).bind(letter.id).execute(&self.write).await?;
         Ok(())
     }
 
@@ -106,6 +144,12 @@ impl Store {
         row.map(|row| Ok((row.try_get("channel")?, row.try_get("ts")?))).transpose()
     }
 
+    /// Slack's id of the channel that incidents were told in last.
+    pub async fn slack_channel(&self) -> Result<Option<String>> {
+        let row = sqlx::query("SELECT channel FROM threads ORDER BY incident_id DESC LIMIT 1").fetch_optional(&self.read).await?;
+        row.map(|row| Ok(row.try_get("channel")?)).transpose()
+    }
+
     /// The root message; a new one where somebody deleted the first.
     pub async fn remember_thread(&self, incident: IncidentId, channel: &str, ts: &str) -> Result<()> {
         let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO UPDATE SET channel = excluded.channel, ts = excluded.ts";
@@ -118,7 +162,9 @@ fn letter(row: &sqlx::any::AnyRow, channel: Channel) -> Result<Letter> {
     let id: i64 = row.try_get("id")?;
     let body: String = row.try_get("body")?;
     let notice = from_json(&body, &format!("outbox {id}"))?;
-    Ok(Letter { id, incident: IncidentId(row.try_get("incident_id")?), channel, notice, attempts: row.try_get("attempts")? })
+    let unsure: i64 = row.try_get("unsure")?;
+    let incident = IncidentId(row.try_get("incident_id")?);
+    Ok(Letter { id, incident, channel, notice, attempts: row.try_get("attempts")?, unsure: unsure != 0 })
 }
 
 /// Puts notices into the outbox, part of a commit. A card that has not been sent yet speaks for the newest state, so a
@@ -140,6 +186,16 @@ pub(super) async fn enqueue(connection: &mut AnyConnection, id: IncidentId, noti
         let query =
             sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(channel.as_str()).bind(kind(notice)?).bind(json(notice, "notice")?);
         query.bind(millis(now)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// A human has taken a service into his hands, and so whoever was paged for it need not be called again.
+pub(super) async fn acknowledge_of(connection: &mut AnyConnection, service: &ServiceName, now: Time) -> Result<()> {
+    let sql = "SELECT id FROM incidents WHERE closed_at IS NULL AND service = $1 ORDER BY id";
+    let rows = sqlx::query(sql).bind(service.to_string()).fetch_all(&mut *connection).await?;
+    for row in &rows {
+        enqueue(connection, IncidentId(row.try_get("id")?), &[(Channel::Pagerduty, Notice::Acknowledge)], now).await?;
     }
     Ok(())
 }

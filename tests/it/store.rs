@@ -367,13 +367,13 @@ async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart(
     let claim = story.claim(now()).await;
     tell(&story, &claim, &mut second, vec![(Slack, message("three"))]).await;
     let due = story.store.due_letters(Slack, now(), 20).await.unwrap();
-    story.store.postpone(&due[0], later(60), "slack answered 500").await.unwrap();
+    story.store.postpone(&due[0], later(60), "slack answered 500", true).await.unwrap();
     assert_eq!(sent(&story, Slack).await, [(second.id, message("three"))]);
     let story = story.reopened().await;
     assert_eq!(story.store.waiting_letters().await.unwrap(), 2);
     assert!(story.store.due_letters(Slack, later(59), 20).await.unwrap().is_empty());
     let due = story.store.due_letters(Slack, later(60), 20).await.unwrap();
-    assert_eq!((due.len(), &due[0].notice, due[0].attempts), (1, &message("one"), 1));
+    assert_eq!((due.len(), &due[0].notice, due[0].attempts, due[0].unsure), (1, &message("one"), 1, true));
     // What can never be sent does not hold up the rest for ever.
     story.store.give_up(&due[0], "no such channel").await.unwrap();
     assert_eq!(sent(&story, Slack).await, [(first.id, message("two"))]);

@@ -148,6 +148,9 @@ fn outgoing<'a>(channel: Channel, notice: &'a Notice, incident: &'a Incident) ->
         thread: None,
         message_ts: None,
         dedup_key: "paramedic/INC-7",
+        mark: "notice-1",
+        unsure: false,
+        slack_channel: None,
         console_hint: Some("paramedic incidents INC-7"),
     }
 }

@@ -18,7 +18,7 @@ pub enum SlackSetupError {
 /// No variant carries a token or a body of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SlackError {
-    /// Not now. `after` is the least wait where Slack, or reason, names one.
+    /// Not now. `after` is the least wait where Slack, or reason, names one; without it nobody knows whether it was taken.
     #[error("slack, to be tried again: {why}")]
     Later { after: Option<Duration>, why: String },
     /// The message to edit, or the thread to answer in, is not there any more.
@@ -40,6 +40,11 @@ impl SlackError {
 
     pub fn never(why: impl Into<String>) -> Self {
         Self::Never { why: why.into() }
+    }
+
+    /// Waits for a human to put something right: a token, a scope, a channel.
+    pub(super) fn is_for_an_operator(&self) -> bool {
+        matches!(self, Self::Later { after: Some(after), .. } if *after == SLOWLY)
     }
 
     /// Of an answer with no word from Slack in it. A 4xx comes from something in between, or from a wrong address.

@@ -5,19 +5,24 @@ use super::{Shared, SlackMessage, SlackStandin};
 use crate::standins::fault::Fault;
 use crate::standins::serve::lock;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::post};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Messages of one answer.
+const PAGE: usize = 3;
+
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/api/{method}", post(call)).route("/respond/{id}", post(respond)).with_state(shared)
+    Router::new().route("/api/{method}", post(call).get(read)).route("/respond/{id}", post(respond)).with_state(shared)
 }
 
 async fn call(State(shared): State<Arc<Shared>>, Path(method): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let fault = shared.faults.next();
+    shared.count(&method);
+    let fault = shared.faults.next(&method);
     if let Some(fault) = fault.filter(|fault| *fault != Fault::DoneButLost) {
         return fault.answer(r#"{"ok":false,"error":"ratelimited"}"#);
     }
@@ -35,6 +40,61 @@ async fn call(State(shared): State<Arc<Shared>>, Path(method): Path<String>, hea
             Json(json!({ "ok": false, "error": error, "response_metadata": { "messages": [detail] } })).into_response()
         }
     }
+}
+
+/// What was said in a channel, newest first, or in a thread, oldest first; with what was posted unseen along with it.
+async fn read(
+    State(shared): State<Arc<Shared>>,
+    Path(method): Path<String>,
+    headers: HeaderMap,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> Response {
+    shared.count(&method);
+    if let Some(fault) = shared.faults.next(&method) {
+        return fault.answer(r#"{"ok":false,"error":"ratelimited"}"#);
+    }
+    let answer = token(&headers, SlackStandin::BOT_TOKEN, "xoxb-").and_then(|()| said(&shared, &method, &asked));
+    match answer {
+        Ok(value) => Json(value).into_response(),
+        Err(Refusal { error, detail }) => {
+            Json(json!({ "ok": false, "error": error, "response_metadata": { "messages": [detail] } })).into_response()
+        }
+    }
+}
+
+fn said(shared: &Shared, method: &str, asked: &BTreeMap<String, String>) -> Result<Value, Refusal> {
+    let word = |name: &str| asked.get(name).map(String::as_str).filter(|word| !word.is_empty());
+    if word("channel") != Some(SlackStandin::CHANNEL) {
+        return Err(refuse("channel_not_found", word("channel").unwrap_or("no channel")));
+    }
+    let state = lock(&shared.state);
+    if !state.may_read {
+        return Err(refuse("missing_scope", "channels:history"));
+    }
+    let mut found: Vec<&SlackMessage> = match (method, word("ts")) {
+        ("conversations.replies", Some(ts)) => {
+            state.messages.iter().filter(|message| message.ts == ts || message.thread_ts.as_deref() == Some(ts)).collect()
+        }
+        ("conversations.history", _) => state.messages.iter().rev().filter(|message| message.thread_ts.is_none()).collect(),
+        (other, _) => return Err(refuse("unknown_method", other)),
+    };
+    if method == "conversations.replies" && found.is_empty() {
+        return Err(refuse("thread_not_found", word("ts").unwrap_or("no ts")));
+    }
+    // Small pages, so that whoever reads has to turn them.
+    let from: usize = word("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+    let more = found.len() > from + PAGE;
+    found = found.into_iter().skip(from).take(PAGE).collect();
+    let with_metadata = word("include_all_metadata") == Some("true");
+    let messages = found.into_iter().map(|message| {
+        let mut shown = shown(message);
+        if with_metadata && let Some(metadata) = &message.metadata {
+            shown["metadata"] = metadata.clone();
+        }
+        shown
+    });
+    let next = if more { (from + PAGE).to_string() } else { String::new() };
+    Ok(json!({ "ok": true, "messages": messages.collect::<Vec<_>>(), "has_more": more, "response_metadata": { "next_cursor": next } }))
 }
 
 /// Where a click's `response_url` points.
@@ -96,6 +156,7 @@ fn post_message(shared: &Shared, body: &Value) -> Result<Value, Refusal> {
         thread_ts,
         text: text(body, "text").unwrap_or_default().to_owned(),
         blocks: blocks(body),
+        metadata: body.get("metadata").cloned(),
         earlier: Vec::new(),
     };
     let answer = json!({ "ok": true, "channel": message.channel, "ts": message.ts, "message": shown(&message) });

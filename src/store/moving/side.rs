@@ -41,7 +41,7 @@ impl Side {
             Address::Postgres(url) => Self::database(url).await?,
         };
         side.is_of_this_version().await?;
-        side.begin().await?;
+        side.alone().await?;
         side.is_sound().await?;
         Ok(side)
     }
@@ -67,7 +67,7 @@ impl Side {
         let path = side.shown.clone();
         let made = side.migrations().run(&mut side.connection).await;
         made.map_err(|source| StoreError::Migrate { path, source })?;
-        side.begin().await?;
+        side.alone().await?;
         Ok(side)
     }
 
@@ -103,7 +103,7 @@ impl Side {
     }
 
     /// From here on nobody else writes; in PostgreSQL nobody else is there.
-    async fn begin(&mut self) -> Result<()> {
+    async fn alone(&mut self) -> Result<()> {
         if self.kind == Kind::Sqlite {
             return self.run("BEGIN IMMEDIATE").await;
         }

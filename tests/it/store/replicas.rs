@@ -1,9 +1,10 @@
 //! Several servers on one PostgreSQL: what SQLite has from its one writer holds between them too.
 
 use super::{On, Story, alert, api, begun, later, now, skipped, started};
-use crate::postgres::{LOCK, Postgres, Way};
+use crate::postgres::{COMMITTED, LOCK, Postgres, Way};
 use crate::server::until;
 use paramedic::domain::{AlertStatus, Channel, Entry, IncidentId};
+use paramedic::engine::begin_to_listen;
 use paramedic::store::{Claim, Commit, Duty, Freeze, Lane, Store, StoreError, Wake};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -181,9 +182,9 @@ async fn over_a_bad_network_a_commit_is_there_as_a_whole_or_not_at_all() {
     let store = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
     let mut incident = story.incident("ServiceDown").await;
     let claim = store.claim(Lane::Any, now(), later(300)).await.unwrap().unwrap();
-    // Slow ones are waited for; of one that was cut off nothing is there.
-    let ways = [(Way::Slow, true, 1), (Way::Cut, false, 0), (Way::DeafFrom(LOCK), false, 0)];
-    for (way, heard, grown) in ways.into_iter().cycle().take(6) {
+    // Slow ones are waited for; of one that was cut off nothing is there; one whose answer was lost is there, as a look tells.
+    let ways = [(Way::Slow, true, 1), (Way::Cut, false, 0), (Way::DeafFrom(LOCK), false, 0), (Way::LosesFrom(COMMITTED), false, 1)];
+    for (way, heard, grown) in ways.into_iter().cycle().take(8) {
         proxy.turn(way);
         let seq = incident.seq;
         let committing = store.commit(&claim, &mut incident, skipped(), now());
@@ -195,6 +196,50 @@ async fn over_a_bad_network_a_commit_is_there_as_a_whole_or_not_at_all() {
         assert_eq!((matches!(result, Ok(Ok(()))), incident.seq - seq), (heard, grown), "{way:?}: {result:?}");
     }
     store.commit(&claim, &mut incident, skipped(), now()).await.unwrap();
+}
+
+/// One that is started again and again beside others that listen does not keep a silence from being noticed.
+#[tokio::test]
+async fn starts_of_a_replica_beside_others_excuse_no_silence() {
+    let story = Story::new(On::Postgres).await;
+    let excused = async || story.store.heartbeat("Watchdog").await.unwrap().unwrap().excused.num_seconds();
+    story.store.heard("Watchdog", None, now()).await.unwrap();
+    begin_to_listen(&story.store, now()).await.unwrap();
+    for n in 1..=20 {
+        begin_to_listen(&story.store, later(25 * n)).await.unwrap();
+    }
+    assert_eq!(excused().await, 0);
+    begin_to_listen(&story.store, later(1_000)).await.unwrap();
+    assert_eq!(excused().await, 500, "nobody listened");
+}
+
+/// Whoever hears nothing of a commit tries again, and finds that it was made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_again_because_the_answer_was_lost_is_there_once() {
+    let story = Story::new(On::Postgres).await;
+    let (proxy, url) = postgres(&story).proxied().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    let mut incident = story.incident("ServiceDown").await;
+    let claim = store.claim(Lane::Any, now(), later(300)).await.unwrap().unwrap();
+    let lost = proxy.deafened();
+    proxy.turn(Way::LosesFrom(COMMITTED));
+    let mut begin = started(&["service:api"]);
+    begin.notices = vec![(Channel::Slack, super::message("begun"))];
+    let attempt = {
+        let (store, mut incident, begin) = (store.clone(), incident.clone(), begin.clone());
+        tokio::spawn(async move { store.commit(&claim, &mut incident, begin, now()).await })
+    };
+    until("the answer was lost", async || proxy.deafened() > lost).await;
+    proxy.cut().await;
+    assert!(matches!(attempt.await.unwrap(), Err(StoreError::Sql(_))));
+    // The same step again is refused: the ledger has moved on.
+    let again = store.commit(&claim, &mut incident, begin, now()).await;
+    assert!(matches!(again, Err(StoreError::Fenced(_))), "{again:?}");
+    let seen = store.incident(claim.incident).await.unwrap().unwrap();
+    assert!(seen.in_flight.is_some() && seen.seq > incident.seq, "it was begun: now it is probed, not begun again");
+    let (used, waiting) = (store.used(&api(), "restart", later(-60)).await.unwrap(), store.waiting_letters().await.unwrap());
+    assert_eq!((used, waiting), (1, 1), "spent once, told once");
 }
 
 #[tokio::test]

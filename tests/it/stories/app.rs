@@ -250,6 +250,13 @@ impl TestApp {
         }
     }
 
+    /// Told to stop, as an orchestrator does.
+    pub async fn stop(&mut self) {
+        if let Some(app) = self.app.take() {
+            assert!(app.stop().await, "the server stops in good order");
+        }
+    }
+
     pub async fn up(&mut self) {
         self.boot(None).await;
     }

@@ -8,11 +8,12 @@ use paramedic::app::App;
 use paramedic::clients::http::client;
 use paramedic::domain::IncidentId;
 use paramedic::store::FreezePoint::{After, Before};
+use paramedic::store::Store;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_on_postgres_that_is_killed_goes_on_with_what_it_began() {
@@ -29,9 +30,9 @@ async fn a_server_on_postgres_that_is_killed_goes_on_with_what_it_began() {
     }
 }
 
-const SERVICES: [&str; 3] = ["api-gateway", "orders", "mailer"];
+pub const SERVICES: [&str; 3] = ["api-gateway", "orders", "mailer"];
 
-fn down(service: &str) -> Hook {
+pub fn down(service: &str) -> Hook {
     firing("ServiceDown", &[("service", service), ("severity", "critical")]).in_group(&format!("{{}}:{{service=\"{service}\"}}"))
 }
 
@@ -43,7 +44,7 @@ async fn tell_both(app: &mut TestApp, other: &App, hook: &Hook) {
     app.alertmanager(hook).await;
 }
 
-async fn is_fixed(app: &mut TestApp, id: i64) {
+pub async fn is_fixed(app: &mut TestApp, id: i64) {
     app.wait_for(id, "a verified fix", |incident| {
         lines(incident).iter().any(|line| line.starts_with("signal independent good")).then_some(())
     })
@@ -118,21 +119,31 @@ async fn when_one_of_two_servers_dies_the_other_goes_on_with_everything() {
 }
 
 /// As Alertmanager: to one server after the other, until one of them takes it.
-async fn deliver(servers: &[SocketAddr], hook: &Hook) {
+pub async fn deliver(servers: &[SocketAddr], hook: &Hook) {
     let client = client(Duration::from_secs(3)).unwrap();
     let body = hook.body().to_string();
-    until("somebody takes it", async || {
-        for server in servers {
-            let request = client.post(format!("http://{server}/webhooks/alertmanager")).body(body.clone());
-            match request.send().await {
-                Ok(answer) if answer.status() == 200 => return true,
-                Ok(answer) => assert!(answer.status().as_u16() >= 500, "{answer:?}"),
-                Err(_) => {}
-            }
+    let end = Instant::now() + Duration::from_secs(40);
+    for server in servers.iter().cycle() {
+        let request = client.post(format!("http://{server}/webhooks/alertmanager")).body(body.clone());
+        match request.send().await {
+            Ok(answer) if answer.status() == 200 => return,
+            Ok(answer) => assert!(answer.status().as_u16() >= 500, "{answer:?}"),
+            Err(_) => {}
         }
-        false
-    })
-    .await;
+        assert!(Instant::now() < end, "nobody takes {body}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Signed to its end, without a gap, and each leaf its entry's.
+pub async fn log_is_whole(store: &Store) {
+    let whole = async || {
+        let (size, kept) = (store.log_size().await.ok()?, store.newest_checkpoint().await.ok()??);
+        (kept.size == size).then_some(size)
+    };
+    until("the ledger is signed to its end", async || whole().await.is_some()).await;
+    let rows = store.audited(0, store.log_size().await.unwrap()).await.unwrap();
+    assert!(rows.iter().zip(0..).all(|(row, index)| row.index == index && row.logged == Some(row.hash)), "the log has a gap");
 }
 
 /// The network of one replica is bad in each way, again and again.
@@ -192,14 +203,7 @@ async fn three_replicas_behind_bad_networks_lose_nothing_and_repeat_nothing_whil
     assert!(app.place.starts("api-gateway") - 1 <= decided && decided <= 1, "{decided} decided:\n{transcript}");
     let names: BTreeSet<String> = listed.iter().map(|incident| incident["alertname"].to_string()).collect();
     assert_eq!(names.len(), all, "each alert once");
-    let store = second.engine.store().clone();
-    let whole = async || {
-        let (size, kept) = (store.log_size().await.ok()?, store.newest_checkpoint().await.ok()??);
-        (kept.size == size).then_some(size)
-    };
-    until("the ledger is signed to its end", async || whole().await.is_some()).await;
-    let rows = store.audited(0, store.log_size().await.unwrap()).await.unwrap();
-    assert!(rows.iter().zip(0..).all(|(row, index)| row.index == index && row.logged == Some(row.hash)), "the log has a gap");
+    log_is_whole(second.engine.store()).await;
     second.kill().await;
     third.kill().await;
 }

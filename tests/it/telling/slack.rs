@@ -147,14 +147,33 @@ async fn a_rate_limit_is_honoured_a_server_error_is_tried_again_and_a_wrong_toke
 }
 
 #[tokio::test]
-async fn a_message_whose_answer_was_lost_is_tried_again_and_may_be_seen_twice() {
+async fn a_message_whose_answer_was_lost_is_looked_for_before_it_is_posted_again() {
     let (slack, notifier) = slack().await;
-    slack.faults().plan(Fault::DoneButLost, 1);
     let incident = latency();
+    for n in 0..7 {
+        let other = format!("other-{n}");
+        send_slack(&notifier, Outgoing { mark: &other, ..outgoing(Channel::Slack, &Notice::Card, &incident) }).await;
+    }
+    slack.faults().plan(Fault::DoneButLost, 1);
     let card = outgoing(Channel::Slack, &Notice::Card, &incident);
-    assert!(matches!(notifier.send(&card).await, Err(SendError::Later { .. })));
-    notifier.send(&card).await.unwrap();
-    assert_eq!(slack.messages().len(), 2, "Slack has no key to fold them by");
+    assert!(matches!(notifier.send(&card).await, Err(SendError::Later { after: None, .. })));
+    let again = Outgoing { unsure: true, slack_channel: Some(SlackStandin::CHANNEL), ..card };
+    let root = send_slack(&notifier, again).await;
+    assert_eq!((slack.messages().len(), &root.ts), (8, &slack.messages()[7].ts), "found, and posted no more");
+
+    let said = Notice::Message { severity: Severity::Info, text: "well again".into() };
+    let said = Outgoing { thread: Some(&root), mark: "notice-2", ..outgoing(Channel::Slack, &said, &incident) };
+    let unsure = Outgoing { unsure: true, ..said };
+    send_slack(&notifier, unsure).await;
+    assert_eq!(slack.messages().len(), 9, "an earlier attempt that did not arrive is no reason to say nothing");
+    send_slack(&notifier, unsure).await;
+    assert_eq!(slack.messages().len(), 9);
+    slack.faults().last_for("conversations.replies", Some(Fault::Status(500)));
+    assert!(matches!(notifier.send(&unsure).await, Err(SendError::Later { after: None, .. })), "who cannot look now looks later");
+    slack.faults().last_for("conversations.replies", None);
+    slack.may_not_read();
+    send_slack(&notifier, unsure).await;
+    assert_eq!(slack.messages().len(), 10, "who may never look says it twice rather than never");
 }
 
 #[tokio::test]
