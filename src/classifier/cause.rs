@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CauseBounds {
+    /// Alerts of other groups may join too.
+    pub across_groups: bool,
     /// An incident without news for so long is nobody's cause any more.
     pub window_seconds: u32,
     /// No incident waits longer than this for others, all its waiting together; 0: nothing ever waits.
@@ -19,7 +21,7 @@ pub struct CauseBounds {
 
 impl Default for CauseBounds {
     fn default() -> Self {
-        Self { window_seconds: 600, wait_seconds: 900, settle_seconds: 60 }
+        Self { across_groups: true, window_seconds: 600, wait_seconds: 900, settle_seconds: 60 }
     }
 }
 
@@ -88,7 +90,7 @@ pub struct Candidate {
 /// alert, and where nobody knows the place, recent news as well: two strange machines are one cause only if they fail together.
 pub fn joins(alertname: &str, scene: &Scene<'_>, ruled: bool, open: &Candidate, bounds: CauseBounds, now: Time) -> bool {
     let recent = now - open.news_at <= bounds.window();
-    (ruled || open.alertname == alertname) && (recent || !matches!(scene, Scene::Unknown(_)))
+    bounds.across_groups && (ruled || open.alertname == alertname) && (recent || !matches!(scene, Scene::Unknown(_)))
 }
 
 /// Which service needs which, over as many steps as it takes.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlapBounds {
-    /// An alert that resolved so often within the window flaps when it fires once more.
+    /// An alert that resolved so often within the window flaps when it fires once more; 0: none ever does.
     pub times: u32,
     /// And is quiet again after as much time without a change.
     pub within_seconds: u32,
@@ -21,9 +21,14 @@ impl Default for FlapBounds {
 
 impl FlapBounds {
     pub fn problems(&self) -> Vec<Problem> {
-        let all = [("times", self.times, 2, 100), ("within_seconds", self.within_seconds, 60, 86_400)];
-        let off = all.into_iter().filter(|(_, value, least, most)| !(least..=most).contains(&value));
-        off.map(|(name, _, least, most)| Problem::new(format!("flapping.{name}"), format!("expected {least} to {most}"))).collect()
+        let mut problems = Vec::new();
+        if self.times != 0 && !(2..=100).contains(&self.times) {
+            problems.push(Problem::new("flapping.times", "expected 2 to 100, or 0 for never"));
+        }
+        if !(60..=86_400).contains(&self.within_seconds) {
+            problems.push(Problem::new("flapping.within_seconds", "expected 60 to 86400"));
+        }
+        problems
     }
 
     /// Resolutions from then on count.

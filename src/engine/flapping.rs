@@ -7,7 +7,7 @@ use crate::store::{Assigned, StoreError};
 impl Engine {
     /// The entry that says so, if one of these alerts has fired and resolved in this incident before and flaps.
     pub(super) async fn flaps_again(&self, incident: &Incident, assigned: &[Assigned]) -> Result<Option<Entry>, StoreError> {
-        if incident.flapping.is_some() {
+        if incident.flapping.is_some() || self.parts.settings.flapping.times == 0 {
             return Ok(None);
         }
         let again =

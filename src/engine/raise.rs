@@ -132,8 +132,10 @@ impl Engine {
             let key = join_key(&waiting.alert, &target, &found);
             // What would join across groups is one group at once.
             let together = match &found.rule {
-                Some(rule) => serde_json::json!([Scene::of(&target, waiting.alert.name()).to_string(), rule]).to_string(),
-                None => key.clone(),
+                Some(rule) if self.parts.settings.cause.across_groups => {
+                    serde_json::json!([Scene::of(&target, waiting.alert.name()).to_string(), rule]).to_string()
+                }
+                _ => key.clone(),
             };
             match places.get(&together).and_then(|place| groups.get_mut(*place)) {
                 Some(group) => group.take(waiting, found),
@@ -203,6 +205,9 @@ impl Engine {
     /// Takes those out of a group that flap, and says how often the worst of them resolved lately.
     async fn flapping_of(&self, group: &mut Group) -> Result<Option<(Group, u32)>, StoreError> {
         let bounds = self.parts.settings.flapping;
+        if bounds.times == 0 {
+            return Ok(None);
+        }
         let fingerprints: Vec<&Fingerprint> = group.alerts.iter().map(|waiting| &waiting.alert.fingerprint).collect();
         let flaps = self.parts.store.flaps(&fingerprints, bounds.since(self.now()), bounds.times).await?;
         let Some(times) = flaps.values().max().copied() else { return Ok(None) };

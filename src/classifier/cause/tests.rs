@@ -108,6 +108,8 @@ fn another_group_is_the_same_cause_by_the_same_rule_or_the_same_name() {
     assert!(joins("ServiceGone", &service, true, &open, bounds, now));
     assert!(!joins("ServiceGone", &service, false, &open, bounds, now), "nobody says that one fix would do");
     assert!(joins("ServiceDown", &service, false, &open, bounds, now));
+    let apart = CauseBounds { across_groups: false, ..bounds };
+    assert!(!joins("ServiceDown", &service, true, &open, apart, now), "groups are what they are");
     let strange = Scene::Unknown("ServiceDown");
     assert!(!joins("ServiceDown", &strange, true, &open, bounds, now), "another machine, hours later");
     assert!(joins("ServiceDown", &strange, true, &open, bounds, at(600)));

@@ -251,7 +251,7 @@ fn bounds_of_storms_and_costs_are_told_by_their_lines() {
     let ran = run(folder.path(), &["check"]);
     let expected = [
         "3: correlation.wait_seconds: expected 0 to 3600",
-        "5: flapping.times: expected 2 to 100",
+        "5: flapping.times: expected 2 to 100, or 0 for never",
         "6: flapping.within: unknown field `within`, expected `times` or `within_seconds`",
         "11: llm.prices.small: expected dollars a million tokens, 0 or more",
         "13: llm.limits.tokens_a_day: expected a number of tokens, 1 or more; null for no limit",

@@ -162,6 +162,12 @@ impl Setup {
             main["llm"] = json!({ "base_url": model.url(), "model": "scripted" });
             main["llm"].as_object_mut().unwrap().extend(self.llm.as_object().cloned().unwrap_or_default());
         }
+        if self.generator.is_some() {
+            // Made-up histories fire the same alerts again and again, each in a group of its own, and want each to be asked about.
+            main["flapping"] = json!({ "times": 0 });
+            main["correlation"] = json!({ "across_groups": false, "wait_seconds": 0 });
+            main["llm"]["limits"] = json!({ "tokens_a_day": null, "service_tokens_a_day": null });
+        }
         if self.socket_mode {
             main["slack"]["app_token"] = json!(SlackStandin::APP_TOKEN);
             main["slack"].as_object_mut().unwrap().remove("signing_secret");
