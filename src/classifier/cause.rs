@@ -83,14 +83,13 @@ impl std::fmt::Display for Scene<'_> {
 pub struct Candidate {
     pub incident: IncidentId,
     pub alertname: String,
-    pub news_at: Time,
 }
 
-/// Does a fresh alert of another group belong to it? The same rule in the same place is the same fix. Without a rule it takes the same
-/// alert, and where nobody knows the place, recent news as well: two strange machines are one cause only if they fail together.
-pub fn joins(alertname: &str, scene: &Scene<'_>, ruled: bool, open: &Candidate, bounds: CauseBounds, now: Time) -> bool {
-    let recent = now - open.news_at <= bounds.window();
-    bounds.across_groups && (ruled || open.alertname == alertname) && (recent || !matches!(scene, Scene::Unknown(_)))
+/// Does a fresh alert of another group belong to it? The same rule in the same place is the same fix; without a rule it takes the same alert.
+/// Where nobody knows the place nothing joins: two strange machines are two.
+pub fn joins(alertname: &str, scene: &Scene<'_>, ruled: bool, open: &Candidate, bounds: CauseBounds) -> bool {
+    let known = !matches!(scene, Scene::Unknown(_));
+    bounds.across_groups && known && (ruled || open.alertname == alertname)
 }
 
 /// Which service needs which, over as many steps as it takes.

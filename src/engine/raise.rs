@@ -131,11 +131,11 @@ impl Engine {
             }
             let key = join_key(&waiting.alert, &target, &found);
             // What would join across groups is one group at once.
-            let together = match &found.rule {
-                Some(rule) if self.parts.settings.cause.across_groups => {
-                    serde_json::json!([Scene::of(&target, waiting.alert.name()).to_string(), rule]).to_string()
-                }
-                _ => key.clone(),
+            let scene = Scene::of(&target, waiting.alert.name());
+            let together = match (&found.rule, &scene) {
+                (None, _) | (_, Scene::Unknown(_)) => key.clone(),
+                (Some(rule), _) if self.parts.settings.cause.across_groups => serde_json::json!([scene.to_string(), rule]).to_string(),
+                (Some(_), _) => key.clone(),
             };
             match places.get(&together).and_then(|place| groups.get_mut(*place)) {
                 Some(group) => group.take(waiting, found),
@@ -190,9 +190,9 @@ impl Engine {
         if first.alert.origin.asked.is_none() && self.join(&asked, group).await? {
             return Ok(true);
         }
-        let (bounds, ruled, now) = (self.parts.settings.cause, group.found.rule.is_some(), self.now());
+        let (bounds, ruled) = (self.parts.settings.cause, group.found.rule.is_some());
         let fits = |open: &Candidate| {
-            let all = group.alerts.iter().all(|waiting| cause::joins(waiting.alert.name(), &scene, ruled, open, bounds, now));
+            let all = group.alerts.iter().all(|waiting| cause::joins(waiting.alert.name(), &scene, ruled, open, bounds));
             first.alert.origin.asked.is_some() || all
         };
         let open = self.parts.store.open_about(&scene.to_string(), group.rule()).await?;

@@ -14,14 +14,11 @@ impl Store {
     /// Open incidents about this place by this rule, of whatever group (see the engine's join key); the newest first.
     pub async fn open_about(&self, place: &str, rule: &str) -> Result<Vec<Candidate>> {
         let tail = serde_json::json!([place, rule]).to_string().replacen('[', ",", 1);
-        let sql = "SELECT id, alertname, updated_at FROM incidents WHERE closed_at IS NULL AND flapping = 0 \
+        let sql = "SELECT id, alertname FROM incidents WHERE closed_at IS NULL AND flapping = 0 \
              AND substr(join_key, length(join_key) - length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) ORDER BY id DESC LIMIT 20";
         let rows = sqlx::query(sql).bind(tail).fetch_all(&self.read).await?;
-        let candidate = |row: &sqlx::any::AnyRow| {
-            let incident = IncidentId(row.try_get("id")?);
-            let news_at = time(row.try_get("updated_at")?, &format!("incidents {incident}"))?;
-            Ok(Candidate { incident, alertname: row.try_get("alertname")?, news_at })
-        };
+        let candidate =
+            |row: &sqlx::any::AnyRow| Ok(Candidate { incident: IncidentId(row.try_get("id")?), alertname: row.try_get("alertname")? });
         rows.iter().map(candidate).collect()
     }
 
