@@ -59,7 +59,7 @@ fn mounts(service: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn mounted<'a>(services: &'a BTreeMap<String, Value>, service: &str, at: &str) -> String {
+fn mounted(services: &BTreeMap<String, Value>, service: &str, at: &str) -> String {
     mounts(&services[service]).into_iter().find(|(_, target)| target == at).unwrap_or_else(|| panic!("{service} mounts nothing at {at}")).0
 }
 

@@ -125,12 +125,12 @@ async fn three_replicas_that_are_restarted_in_turn_under_load_lose_nothing_and_r
     }
     let load = Load::on(vec![first(&app), others[0].1.address, others[1].1.address]);
     for round in 0..2 {
-        for nth in 0..3 {
+        for (nth, service) in SERVICES.into_iter().enumerate() {
             load.takes_more().await;
             if round == 0 {
-                app.place.crash(SERVICES[nth]);
+                app.place.crash(service);
                 let up = load.up.lock().unwrap().clone();
-                deliver(&up, &down(SERVICES[nth])).await;
+                deliver(&up, &down(service)).await;
             }
             let (old, new) = match nth {
                 0 => {
@@ -256,7 +256,8 @@ async fn three_replicas_that_ask_alertmanager_find_what_nobody_sent_once() {
 
 /// The answer to many a commit is lost: it was made, and nobody heard.
 async fn lose_answers(proxy: &Proxy) {
-    for pause in [20, 150, 400].into_iter().cycle() {
+    // Long enough now and then for something to be heard of.
+    for pause in [50, 300, 2_000].into_iter().cycle() {
         let lost = proxy.deafened();
         proxy.turn(Way::LosesFrom(COMMITTED));
         while proxy.deafened() == lost {
@@ -281,7 +282,7 @@ async fn commits_whose_answers_are_lost_double_nothing() {
     app.place.crash("api-gateway");
     deliver(&[replica.address], &down("api-gateway")).await;
     deliver(&[replica.address], &firing("SomethingOdd", &[("severity", "warning")])).await;
-    let lost = proxy.deafened() + 20;
+    let lost = proxy.deafened() + 10;
     until("many answers were lost", async || proxy.deafened() >= lost).await;
     losing.abort();
     assert!(losing.await.unwrap_err().is_cancelled());
