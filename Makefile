@@ -7,13 +7,14 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # sshd, dockerd and debootstrap live in the sbin folders, which Debian leaves out of an ordinary user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: help demo test setup lint adversary bench fuzz chaos chaos-scenarios chaos-clean image clean toolchain
+.PHONY: help demo test setup lint adversary crash bench fuzz chaos chaos-scenarios chaos-clean image clean toolchain
 
 help:
 	@echo 'make demo             build and show the main job; installs nothing, needs no input'
 	@echo 'make test             install what the tests need (Debian packages), then run them all'
 	@echo 'make lint             formatting, clippy with warnings as errors'
 	@echo 'make adversary        a hostile, an obedient and a credulous model at full size (ADVERSARY_CALLS, ADVERSARY_SEED)'
+	@echo 'make crash            kill servers at every point and at random, fail and damage their disk (CRASH_KILLS, CRASH_MINUTES)'
 	@echo 'make bench            print how fast it is'
 	@echo 'make fuzz             feed every parser with made-up inputs, FUZZ_SECONDS=60 each (docs/fuzzing.md)'
 	@echo 'make chaos            kill a unit on a host with a real systemd and watch it come back (root)'
@@ -51,6 +52,18 @@ ADVERSARY_SEED ?= $(shell date +%s)
 adversary: toolchain
 	PARAMEDIC_ADVERSARY_CALLS=$(ADVERSARY_CALLS) PARAMEDIC_ADVERSARY_SEED=$(ADVERSARY_SEED) \
 	  $(CARGO) nextest run --release --locked --features failpoints --profile adversary --no-capture -E 'test(adversary::)'
+
+# Another seed each time; it is printed, and the same one tries the same again.
+CRASH_KILLS ?= 10000
+CRASH_MINUTES ?= 60
+CRASH_SERVERS ?= 4
+CRASH_FLIPS ?= 2000
+CRASH_SEED ?= $(shell date +%s)
+
+crash: setup toolchain
+	PARAMEDIC_CRASH_KILLS=$(CRASH_KILLS) PARAMEDIC_CRASH_MINUTES=$(CRASH_MINUTES) PARAMEDIC_CRASH_SERVERS=$(CRASH_SERVERS) \
+	  PARAMEDIC_CRASH_FLIPS=$(CRASH_FLIPS) PARAMEDIC_CRASH_SEED=$(CRASH_SEED) PARAMEDIC_CRASH_TABLE=1 \
+	  $(CARGO) nextest run --release --locked --features failpoints --profile crash --no-capture -E 'test(crash::)'
 
 fuzz: setup toolchain
 	scripts/fuzz.sh

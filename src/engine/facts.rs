@@ -3,7 +3,7 @@
 use super::raise::{STORM_KEY, STORM_WINDOW};
 use crate::domain::{Action, Effect, InForce, IncidentId, Inventory, Mode, Proposer, Target, Time, Trust};
 use crate::safety::Usage;
-use crate::store::{Store, StoreError};
+use crate::store::{Soundness, Store, StoreError};
 use std::path::Path;
 
 /// How far back the budgets of restarts and of scaling look.
@@ -56,6 +56,9 @@ pub async fn in_force(store: &Store, halt_file: &Path, now: Time) -> Result<InFo
     let latest = store.latest_orders().await?;
     let mut in_force = InForce::of(&latest.orders, latest.count, now);
     in_force.halts.extend(super::halt_file(halt_file).map(|why| store.redactor().text(&why).into_owned()));
+    if let Soundness::Damaged(why) = store.soundness() {
+        in_force.halts.push(format!("the store is damaged: {why}"));
+    }
     Ok(in_force)
 }
 

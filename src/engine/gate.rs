@@ -8,13 +8,15 @@ use crate::domain::{
 };
 use crate::planner::ToolSchema;
 use crate::safety::{AuthorizedAction, Limits, Ruling, Situation};
-use crate::store::{BudgetUse, Claim, Commit, StoreError, Wake};
+use crate::store::{BudgetUse, Claim, Commit, Point, Soundness, StoreError, Wake, pass};
 use crate::tools::{self, About, Ran, Tool};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// No tool may take longer; what it had begun is then in doubt.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(120);
+/// How soon an action asks again whether the store has been looked over.
+const LOOKED_OVER: chrono::Duration = chrono::Duration::milliseconds(200);
 /// An output larger than this is cut before it is stored.
 const OUTPUT_LIMIT: usize = 64 * 1024;
 /// What was done is stored whole: a clean-up's report names every file, however oddly each is spelled.
@@ -120,6 +122,9 @@ impl Engine {
     ) -> Result<Wake, EngineError> {
         let (permit, opinions) = ruled;
         let action = permit.action().clone();
+        if action.effect.changes_something() && self.parts.store.soundness() == Soundness::Unknown {
+            return Ok(Wake::At(self.now() + LOOKED_OVER));
+        }
         let verdict = opinions.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Deny);
         let started = Entry::Started {
             proposal,
@@ -163,7 +168,10 @@ impl Engine {
     }
 
     async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction) -> Ran {
-        match tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await {
+        pass(Point::Dispatch, || tool.name().to_owned());
+        let ran = tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await;
+        pass(Point::Result, || tool.name().to_owned());
+        match ran {
             Ok(ran) => Ran { outcome: self.redactor().outcome(ran.outcome), ..ran },
             Err(_) => {
                 let said = format!("no answer within {} s", TOOL_TIMEOUT.as_secs());

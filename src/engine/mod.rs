@@ -16,6 +16,7 @@ mod pulse;
 mod raise;
 mod reconcile;
 mod recover;
+mod sound;
 mod step;
 mod tell;
 mod trouble;
@@ -159,6 +160,7 @@ impl Engine {
         tasks.spawn(engine.clone().reconcile_loop(stop.clone()));
         tasks.spawn(engine.clone().pulse_loop(stop.clone()));
         tasks.spawn(engine.clone().watchdog_loop(stop.clone()));
+        tasks.spawn(engine.clone().sound_loop(stop.clone()));
         engine.clone().start_workers(tasks, stop);
         for channel in engine.channels() {
             tasks.spawn(engine.clone().tell_loop(channel, stop.clone()));

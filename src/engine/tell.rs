@@ -8,7 +8,7 @@ use crate::domain::{
     Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,
 };
 use crate::notify::{Outgoing, SendError, Sent, Way};
-use crate::store::{Duty, Letter, StoreError};
+use crate::store::{Duty, Letter, Point, StoreError, pass};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -154,10 +154,14 @@ impl Engine {
         }
         let tried = match desk.unrecorded.remove(&letter.id) {
             Some((sent, seq)) => Tried::Sent(sent, seq),
-            None => self.send(letter, &desk.resting).await?,
+            None => {
+                pass(Point::Notify, || letter.channel.to_string());
+                self.send(letter, &desk.resting).await?
+            }
         };
         match tried {
             Tried::Sent(sent, seq) => {
+                pass(Point::Notified, || letter.channel.to_string());
                 let recorded = self.record(letter, &sent, seq).await;
                 if recorded.is_err() {
                     desk.unrecorded.insert(letter.id, (sent, seq));
@@ -188,7 +192,10 @@ impl Engine {
 
     async fn record(&self, letter: &Letter, sent: &Sent, seq: Seq) -> Result<(), StoreError> {
         self.remember(letter, sent).await?;
-        self.parts.store.sent(letter, seq, self.now()).await
+        pass(Point::BeforeSent, || letter.channel.to_string());
+        self.parts.store.sent(letter, seq, self.now()).await?;
+        pass(Point::AfterSent, || letter.channel.to_string());
+        Ok(())
     }
 
     /// The incident as it stands; of one that cannot be read, only its number.

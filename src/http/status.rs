@@ -1,6 +1,7 @@
 //! Is it alive, is it ready, how is it doing?
 
 use super::Doors;
+use crate::store::Soundness;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,10 +10,15 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready is who can make an alert durable.
+/// Ready is who can make an alert durable, on a damaged store too: whoever sends alerts has nobody else.
 pub async fn readyz(State(doors): State<Doors>) -> Response {
-    match doors.engine.store().ready().await {
-        Ok(()) => "ready\n".into_response(),
+    let store = doors.engine.store();
+    match store.ready().await {
+        Ok(()) => match store.soundness() {
+            Soundness::Sound => "ready\n".into_response(),
+            Soundness::Unknown => "ready\nthe store is being looked over; nothing is changed before that has ended\n".into_response(),
+            Soundness::Damaged(why) => format!("ready\nTHE STORE IS DAMAGED, nothing is changed any more: {why}\n").into_response(),
+        },
         Err(e) => (StatusCode::SERVICE_UNAVAILABLE, format!("the store cannot be written: {e}\n")).into_response(),
     }
 }

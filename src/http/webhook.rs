@@ -4,7 +4,7 @@
 use super::Doors;
 use super::alertmanager::{Delivery, parse};
 use crate::engine::Cut;
-use crate::store::InboxError;
+use crate::store::{InboxError, Point, pass};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -38,6 +38,7 @@ pub async fn receive(State(doors): State<Doors>, body: Result<Bytes, BytesReject
     if !broken.is_empty() && !keep(&doors, &body, &broken.join("; ")).await {
         return error(StatusCode::SERVICE_UNAVAILABLE, "the store cannot keep the unreadable part: send it again");
     }
+    pass(Point::Acknowledge, String::new);
     Json(json!({ "accepted": accepted, "unreadable": broken.len() })).into_response()
 }
 

@@ -128,7 +128,10 @@ impl Publisher {
             let last = stop.is_cancelled();
             match self.turn(&mut signing).await {
                 Ok(()) => {}
-                Err(PublishError::Broken(fault)) => return broken(&fault),
+                Err(PublishError::Broken(fault)) => {
+                    self.store.is_damaged(fault.to_string());
+                    return broken(&fault);
+                }
                 Err(e) => tracing::error!(error = %e, "the ledger's checkpoint could not be published; it is tried again"),
             }
             if last {
@@ -168,6 +171,7 @@ impl Publisher {
 
     async fn round(&mut self) -> Result<(), PublishError> {
         self.catch_up().await?;
+        self.store.log_is_sound();
         self.sign().await?;
         self.write().await?;
         self.cosign().await?;

@@ -1,7 +1,7 @@
 //! Alerts between the inbox and an incident's ledger, and deliveries nobody could read.
 
 use super::incidents::level_of;
-use super::{Base, Duty, Result, Store, Unreadable, approvals, from_json, millis, outbox, plain, strange, time};
+use super::{Base, Duty, Point, Result, Store, Unreadable, approvals, from_json, millis, outbox, pass, plain, strange, time};
 use crate::domain::{Alert, Channel, IncidentId, Level, Notice, ServiceName, Time};
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::collections::BTreeSet;
@@ -91,6 +91,7 @@ impl Store {
     /// Puts alerts into an incident and wakes it; the notices do not wait for its worker. `false`: the incident is over, and took nothing.
     pub async fn assign(&self, incident: IncidentId, alerts: &[i64], notices: &[(Channel, Notice)], now: Time) -> Result<bool> {
         let notices = self.notices_without_secrets(notices)?;
+        pass(Point::BeforeRaise, || "join".into());
         let mut transaction = self.begin().await?;
         self.still_on_duty(&mut transaction, Duty::Raise).await?;
         if !approvals::poke(&mut transaction, incident, now).await? {
@@ -99,6 +100,7 @@ impl Store {
         move_on(&mut transaction, alerts, "accepted", "raised", Some(incident)).await?;
         outbox::enqueue(&mut transaction, incident, &notices, now).await?;
         transaction.commit().await?;
+        pass(Point::AfterRaise, || "join".into());
         Ok(true)
     }
 
@@ -112,7 +114,8 @@ impl Store {
     /// Settles an alert that changes nothing: a firing that came after its own resolution (`late`), a resolution nobody
     /// waited for (`unmatched`).
     pub async fn settle(&self, alert: i64, state: &'static str, incident: Option<IncidentId>) -> Result<()> {
-        let sql = "UPDATE alerts SET state = $1, incident_id = $2 WHERE id = $3 AND state = 'accepted'";
+        pass(Point::BeforeRaise, || state.into());
+        let sql = "UPDATE alerts SET state = $1, incident_id = $2, twin = -CAST($2 AS BIGINT) WHERE id = $3 AND state = 'accepted'";
         let query = sqlx::query(sql).bind(state).bind(incident.map(|i| i.0)).bind(alert);
         if let Base::Sqlite = self.base {
             query.execute(&self.write).await?;
@@ -144,7 +147,9 @@ impl Store {
         let reason = self.redactor.text(reason);
         let sql = "INSERT INTO unreadable (received_at, reason, size, body) VALUES ($1, $2, $3, $4)";
         let size = i64::try_from(body.len()).map_err(|e| strange("unreadable delivery", e))?;
+        pass(Point::BeforeAccept, || "unreadable".into());
         sqlx::query(sql).bind(millis(now)).bind(plain(&reason)).bind(size).bind(kept.to_vec()).execute(&self.write).await?;
+        pass(Point::AfterAccept, || "unreadable".into());
         Ok(())
     }
 
@@ -187,7 +192,7 @@ pub(super) async fn move_on(
 ) -> Result<()> {
     for some in alerts.chunks(AT_ONCE) {
         let ids = list(some.iter().copied());
-        let sql = format!("UPDATE alerts SET state = $1, incident_id = $2 WHERE state = $3 AND id IN ({ids})");
+        let sql = format!("UPDATE alerts SET state = $1, incident_id = $2, twin = -CAST($2 AS BIGINT) WHERE state = $3 AND id IN ({ids})");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(to).bind(incident.map(|i| i.0)).bind(from);
         query.execute(&mut *connection).await?;
     }

@@ -1,7 +1,8 @@
 //! Approvals: a request's text that never changes, a state that moves by compare-and-set, and votes that are only ever added. Doors
 //! decide here; the incident's worker takes the decision into the ledger. A text that does not fit its digest opens nothing.
 
-use super::{Result, Store, StoreError, from_json, json, millis, strange, time};
+use super::sums::{or_nothing, sum};
+use super::{Point, Result, Store, StoreError, from_json, json, millis, pass, strange, time};
 use crate::domain::{Approval, ApprovalId, ApprovalState, Decision, IllegalTransition, IncidentId, Principal, Sealed, Time, Via, Vote};
 use crate::safety::{NotAllowed, SignatureError};
 use sqlx::any::AnyRow;
@@ -88,7 +89,9 @@ impl Store {
             return Err(IllegalTransition::Decided(id, before).into());
         }
         poke(&mut transaction, decided.incident(), now).await?;
+        pass(Point::BeforeDecision, || "vote".into());
         transaction.commit().await?;
+        pass(Point::AfterDecision, || "vote".into());
         Ok(decided)
     }
 
@@ -157,10 +160,14 @@ async fn cast(connection: &mut AnyConnection, id: ApprovalId, vote: &Vote) -> Re
         Decision::Grant => "grant",
         Decision::Deny => "deny",
     };
-    let sql = "INSERT INTO approval_votes (approval_id, place, name, decision, via, at, signature) \
-         SELECT $1, COUNT(*) + 1, $2, $3, $4, $5, $6 FROM approval_votes WHERE approval_id = $1";
-    let query = sqlx::query(sql).bind(id.0).bind(vote.by.name.clone()).bind(decision).bind(vote.by.via.to_string());
-    query.bind(millis(vote.at)).bind(vote.signature.clone()).execute(connection).await?;
+    let place = sqlx::query("SELECT COUNT(*) + 1 AS place FROM approval_votes WHERE approval_id = $1").bind(id.0);
+    let place: i64 = place.fetch_one(&mut *connection).await?.try_get("place")?;
+    let sql =
+        "INSERT INTO approval_votes (approval_id, place, name, decision, via, at, signature, sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let (via, at) = (vote.by.via.to_string(), millis(vote.at));
+    let sum = sum(&[&id.0, &place, &vote.by.name, &decision, &via, &at, &or_nothing(vote.signature.as_ref())]);
+    let query = sqlx::query(sql).bind(id.0).bind(place).bind(vote.by.name.clone()).bind(decision).bind(via);
+    query.bind(at).bind(vote.signature.clone()).bind(sum).execute(connection).await?;
     Ok(())
 }
 
@@ -172,9 +179,11 @@ pub(super) async fn write(
 ) -> Result<()> {
     if let Some(approval) = asked {
         let body = json(&approval.state, "approval")?;
-        let sql = "INSERT INTO approvals (id, incident_id, state, body, request, digest) VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO approvals (id, incident_id, state, body, request, digest, sum) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let sum = sum_of(approval, &body);
         let query = sqlx::query(sql).bind(approval.id().0).bind(approval.incident().0).bind(approval.state.word()).bind(body);
-        query.bind(approval.request.text().to_owned()).bind(approval.digest().0.clone()).execute(&mut *connection).await?;
+        let query = query.bind(approval.request.text().to_owned()).bind(approval.digest().0.clone());
+        query.bind(sum).execute(&mut *connection).await?;
     }
     if let Some((approval, from)) = moved
         && !swap(connection, approval, from).await?
@@ -188,9 +197,15 @@ pub(super) async fn write(
 /// Moves the state on, if it is still `from` and the text is still the one that was read.
 async fn swap(connection: &mut AnyConnection, approval: &Approval, from: &str) -> Result<bool> {
     let body = json(&approval.state, "approval")?;
-    let sql = "UPDATE approvals SET state = $1, body = $2 WHERE id = $3 AND state = $4 AND digest = $5";
+    let sql = "UPDATE approvals SET state = $1, body = $2, sum = $6 WHERE id = $3 AND state = $4 AND digest = $5";
+    let sum = sum_of(approval, &body);
     let query = sqlx::query(sql).bind(approval.state.word()).bind(body).bind(approval.id().0).bind(from.to_owned());
-    Ok(query.bind(approval.digest().0.clone()).execute(connection).await?.rows_affected() == 1)
+    Ok(query.bind(approval.digest().0.clone()).bind(sum).execute(connection).await?.rows_affected() == 1)
+}
+
+fn sum_of(approval: &Approval, body: &str) -> String {
+    let (id, incident, state, request) = (approval.id().0, approval.incident().0, approval.state.word(), approval.request.text());
+    sum(&[&id, &incident, &state, &body, &request, &approval.digest().0])
 }
 
 /// Wakes an incident, unless it is over. What is due already stays due since then: whoever is woken often does not go to the back of the queue.

@@ -1,10 +1,111 @@
-//! Freeze points: tests stop the server for good just before or just after a chosen durable write, as a power cut would,
-//! and start another on the same file. Without the feature `failpoints` nothing is ever frozen.
+//! The places around durable writes, sends and effects where tests end a server: the process by SIGKILL at a place that its environment
+//! names (`fatal`), or a server inside a test's own process for good, as a power cut would (`Freeze`). Without the feature
+//! `failpoints`, which no release has, nothing is ever ended, and no variable is known.
+
+#[cfg(feature = "failpoints")]
+mod fatal;
 
 #[cfg(feature = "failpoints")]
 use std::sync::Arc;
 #[cfg(feature = "failpoints")]
 use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A place that a server passes. Before: nothing of it has happened. After: it has, and nobody has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// A delivery becomes durable.
+    BeforeAccept,
+    AfterAccept,
+    /// Everything of a delivery is durable, and its sender is about to be told so.
+    Acknowledge,
+    /// An accepted alert opens an incident, joins one, or is put aside.
+    BeforeRaise,
+    AfterRaise,
+    /// A worker takes an incident, and gives it back.
+    BeforeLease,
+    AfterLease,
+    BeforeRelease,
+    AfterRelease,
+    /// Entries are appended to an incident.
+    BeforeAppend,
+    AfterAppend,
+    /// A tool is about to run, its `started` being durable; it has run, and nothing of that is stored.
+    Dispatch,
+    Result,
+    /// A human's decision or order becomes durable.
+    BeforeDecision,
+    AfterDecision,
+    /// A notice is about to be sent; it was, and that is not stored; where it was put is stored, and not yet that it was sent; all is.
+    Notify,
+    Notified,
+    BeforeSent,
+    AfterSent,
+    /// The log's checkpoint is kept.
+    BeforeSign,
+    AfterSign,
+}
+
+impl Point {
+    pub const ALL: [Self; 21] = [
+        Self::BeforeAccept,
+        Self::AfterAccept,
+        Self::Acknowledge,
+        Self::BeforeRaise,
+        Self::AfterRaise,
+        Self::BeforeLease,
+        Self::AfterLease,
+        Self::BeforeRelease,
+        Self::AfterRelease,
+        Self::BeforeAppend,
+        Self::AfterAppend,
+        Self::Dispatch,
+        Self::Result,
+        Self::BeforeDecision,
+        Self::AfterDecision,
+        Self::Notify,
+        Self::Notified,
+        Self::BeforeSent,
+        Self::AfterSent,
+        Self::BeforeSign,
+        Self::AfterSign,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeAccept => "before_accept",
+            Self::AfterAccept => "after_accept",
+            Self::Acknowledge => "acknowledge",
+            Self::BeforeRaise => "before_raise",
+            Self::AfterRaise => "after_raise",
+            Self::BeforeLease => "before_lease",
+            Self::AfterLease => "after_lease",
+            Self::BeforeRelease => "before_release",
+            Self::AfterRelease => "after_release",
+            Self::BeforeAppend => "before_append",
+            Self::AfterAppend => "after_append",
+            Self::Dispatch => "dispatch",
+            Self::Result => "result",
+            Self::BeforeDecision => "before_decision",
+            Self::AfterDecision => "after_decision",
+            Self::Notify => "notify",
+            Self::Notified => "notified",
+            Self::BeforeSent => "before_sent",
+            Self::AfterSent => "after_sent",
+            Self::BeforeSign => "before_sign",
+            Self::AfterSign => "after_sign",
+        }
+    }
+}
+
+/// Passes a point. `what` tells one passage from another: a tool, a channel, the kinds of entries.
+#[cfg(feature = "failpoints")]
+pub fn pass(point: Point, what: impl FnOnce() -> String) {
+    fatal::pass(point, what);
+}
+
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn pass(_point: Point, _what: impl FnOnce() -> String) {}
 
 /// Before the write reaches the disk, or after it did and before anybody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

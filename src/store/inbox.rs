@@ -1,6 +1,7 @@
 //! The inbox: alerts become durable here before the webhook answers. Concurrent deliveries share a commit.
 
-use super::{Store, StoreError, json, millis, plain};
+use super::sums::sum;
+use super::{Point, Store, StoreError, json, millis, pass, plain};
 use crate::domain::{Alert, Time};
 use sqlx::AssertSqlSafe;
 use tokio::sync::{mpsc, oneshot};
@@ -80,26 +81,29 @@ async fn run(store: Store, mut receiver: mpsc::Receiver<Delivery>, stored: impl 
 impl Store {
     async fn accept(&self, batch: &[Delivery]) -> Result<(), StoreError> {
         let rows: Vec<(&Alert, Time)> = batch.iter().flat_map(|d| d.alerts.iter().map(|alert| (alert, d.received_at))).collect();
+        pass(Point::BeforeAccept, String::new);
         let mut transaction = self.begin().await?;
         for chunk in rows.chunks(ROWS_A_STATEMENT) {
-            let places: Vec<String> = (0..chunk.len()).map(|i| place(i * 5)).collect();
+            let places: Vec<String> = (0..chunk.len()).map(|i| place(i * 6)).collect();
             let sql = format!(
-                "INSERT INTO alerts (fingerprint, starts_at, status, received_at, body) VALUES {} ON CONFLICT DO NOTHING",
+                "INSERT INTO alerts (fingerprint, starts_at, status, received_at, body, sum, state) VALUES {} ON CONFLICT DO NOTHING",
                 places.join(", ")
             );
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (alert, received_at) in chunk {
                 let body = json(alert, "alert to store")?;
-                query = query.bind(plain(&alert.fingerprint.0)).bind(millis(alert.starts_at)).bind(alert.status.as_str());
-                query = query.bind(millis(*received_at)).bind(body);
+                let (print, starts_at, received_at) = (plain(&alert.fingerprint.0), millis(alert.starts_at), millis(*received_at));
+                let sum = sum(&[&print, &starts_at, &alert.status.as_str(), &received_at, &body]);
+                query = query.bind(print).bind(starts_at).bind(alert.status.as_str()).bind(received_at).bind(body).bind(sum);
             }
             query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
+        pass(Point::AfterAccept, String::new);
         Ok(())
     }
 }
 
 fn place(offset: usize) -> String {
-    format!("(${}, ${}, ${}, ${}, ${})", offset + 1, offset + 2, offset + 3, offset + 4, offset + 5)
+    format!("(${}, ${}, ${}, ${}, ${}, ${}, 'accepted')", offset + 1, offset + 2, offset + 3, offset + 4, offset + 5, offset + 6)
 }

@@ -1,6 +1,6 @@
 //! Which incident is due, who works on it, and the list that humans read.
 
-use super::{Base, Result, Store, Wake, millis, strange, time};
+use super::{Base, Point, Result, Store, Wake, millis, pass, strange, time};
 use crate::domain::{IncidentId, Level, State, Time};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row};
@@ -66,9 +66,11 @@ impl Store {
         if let Base::Postgres { replica } = &self.base {
             query = query.bind(replica.clone());
         }
+        pass(Point::BeforeLease, String::new);
         let Some(row) = query.fetch_optional(&self.write).await? else {
             return Ok(None);
         };
+        pass(Point::AfterLease, String::new);
         let (lease, poke, urgency) = (row.try_get("lease")?, row.try_get("poke")?, row.try_get("urgency")?);
         Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease, poke, urgency }))
     }
@@ -98,13 +100,19 @@ impl Store {
         };
         let sql = "UPDATE incidents SET lease_until = NULL, wake_at = CASE WHEN poke = $1 THEN $2 ELSE $3 END WHERE id = $4 AND lease = $5";
         let query = sqlx::query(sql).bind(claim.poke).bind(wake_at).bind(millis(now)).bind(claim.incident.0).bind(claim.lease);
+        pass(Point::BeforeRelease, String::new);
         query.execute(&self.write).await?;
+        pass(Point::AfterRelease, String::new);
         Ok(())
     }
 
-    /// Of a server that was alone and died.
+    /// Of a server that was alone and died. What it had put off for more than an hour is looked at now: no sum covers that column, and
+    /// an incident must not be forgotten because of one wrong bit.
     pub(super) async fn forget_all_leases(&self) -> Result<()> {
         sqlx::query("UPDATE incidents SET lease_until = NULL WHERE lease_until IS NOT NULL").execute(&self.write).await?;
+        let sql =
+            "UPDATE incidents SET wake_at = 0 WHERE closed_at IS NULL AND wake_at > (CAST(strftime('%s', 'now') AS INTEGER) + 3600) * 1000";
+        sqlx::query(sql).execute(&self.write).await?;
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! The ledger: entries are appended under a lease, naming the sequence number expected, together with everything that
 //! follows from them (their leaves in the log, projection, approvals, budgets, locks, notices) in one transaction.
 
-use super::{Claim, Duty, FreezePoint, Result, Store, StoreError, from_json, log, millis, outbox, plain, strange, time};
-use crate::domain::{
-    Approval, ApprovalId, Channel, Entry, Incident, IncidentId, Level, LimitSpent, Notice, Recorded, Seq, ServiceName, Severity, Time,
-};
+use super::projection::project;
+use super::sums::{or_nothing, sum};
+use super::{Claim, Duty, FreezePoint, Point, Result, Store, StoreError, from_json, log, millis, outbox, pass, plain, strange, time};
+use crate::domain::{Approval, ApprovalId, Channel, Entry, Incident, IncidentId, LimitSpent, Notice, Recorded, Seq, ServiceName, Time};
 use sqlx::{AnyConnection, Row};
 
 /// When the worker wants to be called again. A poke by a door overrides it.
@@ -99,11 +99,14 @@ impl Store {
     ) -> Result<Incident> {
         let entries = self.entries_without_secrets(entries)?;
         self.freeze.pass(FreezePoint::Before).await;
+        pass(Point::BeforeRaise, || "open".into());
         let mut transaction = self.begin().await?;
         self.still_on_duty(&mut transaction, Duty::Raise).await?;
-        let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at) \
-             VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2) RETURNING id";
-        let row = sqlx::query(sql).bind(plain(join_key)).bind(millis(now)).fetch_one(&mut *transaction).await?;
+        let sql = "INSERT INTO incidents (seq, state, level, urgency, alertname, join_key, opened_at, updated_at, wake_at, sum) \
+             VALUES (0, 'open', 2, 0, '', $1, $2, $2, $2, $3) RETURNING id";
+        let (join_key, at) = (plain(join_key), millis(now));
+        let sum = sum(&[&join_key, &at]);
+        let row = sqlx::query(sql).bind(join_key).bind(at).bind(sum).fetch_one(&mut *transaction).await?;
         let id = IncidentId(row.try_get("id")?);
         let recorded = number(0, entries, now);
         log::append(&mut transaction, id, &recorded).await?;
@@ -113,6 +116,7 @@ impl Store {
         outbox::enqueue(&mut transaction, id, &notices(&incident), now).await?;
         transaction.commit().await?;
         self.freeze.pass(FreezePoint::After).await;
+        pass(Point::AfterRaise, || "open".into());
         Ok(incident)
     }
 
@@ -126,6 +130,7 @@ impl Store {
         for entry in &recorded {
             after.apply(entry)?;
         }
+        pass(Point::BeforeAppend, || kinds(&recorded));
         let mut transaction = self.begin().await?;
         let sql = "UPDATE incidents SET seq = $1 WHERE id = $2 AND lease = $3 AND seq = $4";
         let query = sqlx::query(sql).bind(after.seq).bind(claim.incident.0).bind(claim.lease).bind(incident.seq);
@@ -161,9 +166,16 @@ impl Store {
         }
         transaction.commit().await?;
         self.freeze.pass(FreezePoint::After).await;
+        pass(Point::AfterAppend, || kinds(&recorded));
         *incident = after;
         Ok(())
     }
+}
+
+/// `started`, `resolved+signalled`: what is appended, for whoever stops there.
+fn kinds(recorded: &[Recorded]) -> String {
+    let kind = |entry: &Entry| serde_json::to_value(entry).ok()?.get("kind")?.as_str().map(str::to_owned);
+    recorded.iter().filter_map(|recorded| kind(&recorded.entry)).collect::<Vec<_>>().join("+")
 }
 
 fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
@@ -172,42 +184,12 @@ fn number(last: Seq, entries: Vec<Entry>, at: Time) -> Vec<Recorded> {
     (last + 1..).zip(entries).map(|(seq, entry)| Recorded { seq, at, entry }).collect()
 }
 
-async fn project(connection: &mut AnyConnection, incident: &Incident) -> Result<()> {
-    let sql = "UPDATE incidents SET seq = $1, state = $2, level = $3, urgency = $4, service = $5, host = $6, alertname = $7, \
-         updated_at = $8, closed_at = $9, waits_for = $10, flapping = $11 WHERE id = $12";
-    sqlx::query(sql)
-        .bind(incident.seq)
-        .bind(incident.state.as_str())
-        .bind(i64::from(u8::from(incident.level)))
-        .bind(urgency(incident))
-        .bind(incident.target.service.as_ref().map(ToString::to_string))
-        .bind(incident.target.host.as_ref().map(ToString::to_string))
-        .bind(plain(incident.alertname()))
-        .bind(millis(incident.updated_at))
-        .bind(incident.closed_at.map(millis))
-        .bind(incident.held.as_ref().map(|held| held.behind.0))
-        .bind(i64::from(incident.flapping.is_some()))
-        .bind(incident.id.0)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// What goes first: 2 for level 3, 1 for what is critical, 0, and -1 for what is only for information.
-pub fn urgency(incident: &Incident) -> i64 {
-    match (incident.level, incident.severity()) {
-        (Level::Three, _) => 2,
-        (_, Severity::Critical) => 1,
-        (_, Severity::Warning) => 0,
-        (_, Severity::Info) => -1,
-    }
-}
-
 async fn hold(connection: &mut AnyConnection, id: IncidentId, things: &[String], now: Time) -> Result<()> {
     for thing in things {
-        let sql = "INSERT INTO remediations (thing, incident_id, at) VALUES ($1, $2, $3) \
+        let sql = "INSERT INTO remediations (thing, incident_id, at, sum) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (thing) DO UPDATE SET at = remediations.at RETURNING incident_id";
-        let row = sqlx::query(sql).bind(thing.clone()).bind(id.0).bind(millis(now)).fetch_one(&mut *connection).await?;
+        let sum = sum(&[thing, &id.0, &millis(now)]);
+        let row = sqlx::query(sql).bind(thing.clone()).bind(id.0).bind(millis(now)).bind(sum).fetch_one(&mut *connection).await?;
         let holder = IncidentId(row.try_get("incident_id")?);
         if holder != id {
             return Err(StoreError::Busy { thing: thing.clone(), holder });
@@ -236,9 +218,11 @@ async fn check_budget(connection: &mut AnyConnection, budget: &BudgetUse, now: T
 async fn spend(connection: &mut AnyConnection, id: IncidentId, seq: Seq, uses: &[BudgetUse], now: Time) -> Result<()> {
     for budget in uses {
         check_budget(connection, budget, now).await?;
-        let sql = "INSERT INTO budget_uses (incident_id, seq, kind, service, amount, at) VALUES ($1, $2, $3, $4, $5, $6)";
-        let query = sqlx::query(sql).bind(id.0).bind(seq).bind(budget.kind).bind(budget.service.as_ref().map(ToString::to_string));
-        query.bind(i64::from(budget.amount)).bind(millis(now)).execute(&mut *connection).await?;
+        let sql = "INSERT INTO budget_uses (incident_id, seq, kind, service, amount, at, sum) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let service = budget.service.as_ref().map(ToString::to_string);
+        let sum = sum(&[&id.0, &seq, &budget.kind, &or_nothing(service.as_ref()), &budget.amount, &millis(now)]);
+        let query = sqlx::query(sql).bind(id.0).bind(seq).bind(budget.kind).bind(service);
+        query.bind(i64::from(budget.amount)).bind(millis(now)).bind(sum).execute(&mut *connection).await?;
     }
     Ok(())
 }

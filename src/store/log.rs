@@ -4,7 +4,7 @@
 mod rows;
 
 use super::transaction::Transaction;
-use super::{Duty, Result, Store, json, millis, strange};
+use super::{Duty, Point, Result, Store, json, millis, pass, strange};
 use crate::domain::{IncidentId, Recorded, Seq, Time};
 use crate::ledger::{Checkpoint, FULL, FullTile, HASH, Hash, Leaf, Row, hash_of};
 use sqlx::any::AnyRow;
@@ -117,6 +117,7 @@ impl Store {
 
     /// Keeps a checkpoint with the tiles that it needs, before anybody sees it. Older ones that nobody took outside go.
     pub async fn keep_checkpoint(&self, checkpoint: &Checkpoint, note: &str, tiles: &[FullTile], now: Time) -> Result<()> {
+        pass(Point::BeforeSign, String::new);
         let mut transaction = self.begin().await?;
         self.still_on_duty(&mut transaction, Duty::Publish).await?;
         for tile in tiles.iter().filter(|tile| tile.id.level > 0) {
@@ -132,7 +133,9 @@ impl Store {
         query.execute(&mut *transaction).await?;
         let sql = "DELETE FROM log_checkpoints WHERE size < $1 AND anchored_at IS NULL";
         sqlx::query(sql).bind(size).execute(&mut *transaction).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        pass(Point::AfterSign, String::new);
+        Ok(())
     }
 
     /// The same checkpoint with cosignatures below it.

@@ -20,11 +20,15 @@ mod nearby;
 mod orders;
 mod outbox;
 mod postgres;
+mod projection;
 mod redacted;
+mod soundness;
 mod sqlite;
+mod sums;
 mod transaction;
 mod trust;
 mod usage;
+mod wal;
 
 pub use address::{folder, is_shared, problem as url_problem, shown};
 pub use alerts::{Assigned, Waiting};
@@ -32,15 +36,17 @@ pub use approvals::DecideError;
 pub use asking::{Outage, Watched};
 pub use costs::{Asking, CostRow, Question};
 pub use duties::Duty;
-pub use failpoint::{Freeze, FreezePoint};
+pub use failpoint::{Freeze, FreezePoint, Point, pass};
 pub use heartbeats::Heartbeat;
 pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};
-pub use ledger::{BudgetUse, Commit, Wake, urgency};
+pub use ledger::{BudgetUse, Commit, Wake};
+pub use projection::urgency;
 pub use log::{KeptCheckpoint, Logged};
 pub use moving::{MoveError, Moved, move_store};
 pub use orders::{Latest, OrderError};
 pub use outbox::{Letter, NoticeRow};
+pub use soundness::Soundness;
 pub use trust::{Marked, RELAPSE};
 
 use crate::domain::Time;
@@ -105,6 +111,7 @@ pub struct Store {
     path: PathBuf,
     redactor: Redactor,
     freeze: Freeze,
+    look: soundness::Look,
     /// Held while this process is the server; the operating system lets go of it when the process dies.
     _server: Option<Arc<File>>,
 }
@@ -135,9 +142,14 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|e| sqlite::open_error(&path, &e))?;
         }
         let server = Some(Arc::new(sqlite::lock(&path)?));
-        let store = Self::connect(path, freeze, server).await?;
-        store.forget_all_leases().await?;
-        store.log_the_unlogged().await?;
+        sqlite::check_log(&path)?;
+        let unreadable = |e: StoreError| match e {
+            StoreError::Sql(e) => StoreError::Open { path: path.display().to_string(), why: e.to_string() },
+            other => other,
+        };
+        let store = Self::connect(path.clone(), freeze, server).await.map_err(unreadable)?;
+        store.forget_all_leases().await.map_err(unreadable)?;
+        store.log_the_unlogged().await.map_err(unreadable)?;
         Ok(store)
     }
 
@@ -184,8 +196,8 @@ impl Store {
 
     async fn over((write, read): (AnyPool, AnyPool), base: Base, path: PathBuf, freeze: Freeze, server: Option<Arc<File>>) -> Result<Self> {
         let instance = instance(&write).await?;
-        let (redactor, roster) = (Redactor::default(), duties::Roster::default());
-        Ok(Self { write, read, base, roster, instance, path, redactor, freeze, _server: server })
+        let (redactor, roster, look) = (Redactor::default(), duties::Roster::default(), soundness::Look::default());
+        Ok(Self { write, read, base, roster, instance, path, redactor, freeze, look, _server: server })
     }
 
     /// A random name of this store, so that two stores' incidents differ at PagerDuty.

@@ -1,6 +1,7 @@
 //! Orders of humans: appended by doors, read by whoever judges. Giving one checks that there is something to order.
 
-use super::{Result, Store, StoreError, approvals, from_json, json, millis, outbox, trust};
+use super::sums::sum;
+use super::{Point, Result, Store, StoreError, approvals, from_json, json, millis, outbox, pass, trust};
 use crate::domain::{IncidentId, Order, OrderId, OrderKind, Principal, Proposer, Reason, ServiceName, Time};
 use crate::safety::NotAllowed;
 use sqlx::{AnyConnection, Row};
@@ -53,14 +54,18 @@ impl Store {
         let id = OrderId(query.fetch_one(&mut *transaction).await?.try_get("id")?);
         let order = self.order_without_secrets(Order { id, kind, by, reason, at: now });
         let body = json(&order, "order")?;
-        sqlx::query("UPDATE orders SET body = $1 WHERE id = $2").bind(body).bind(id.0).execute(&mut *transaction).await?;
+        let sum = sum(&[&id.0, &order.kind.topic(), &order.kind.word(), &millis(now), &body]);
+        let query = sqlx::query("UPDATE orders SET body = $1, sum = $2 WHERE id = $3").bind(body).bind(sum).bind(id.0);
+        query.execute(&mut *transaction).await?;
         match &order.kind {
             OrderKind::CloseBreaker { agent } => trust::close_breaker(&mut transaction, agent).await?,
             OrderKind::CloseIncident { incident } => drop(approvals::poke(&mut transaction, *incident, now).await?),
             OrderKind::HandsOff { service, .. } => outbox::acknowledge_of(&mut transaction, service, now).await?,
             OrderKind::Halt | OrderKind::Resume | OrderKind::HandsOn { .. } => {}
         }
+        pass(Point::BeforeDecision, || "order".into());
         transaction.commit().await?;
+        pass(Point::AfterDecision, || "order".into());
         Ok(order)
     }
 

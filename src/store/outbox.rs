@@ -1,5 +1,6 @@
 //! The outbox: notices are written with the entry they speak of and sent afterwards, in order within an incident's channel.
 
+use super::sums::sum;
 use super::{Result, Store, from_json, json, millis, plain, strange, time};
 use crate::domain::{Channel, IncidentId, Notice, Seq, ServiceName, Time};
 use serde::Serialize;
@@ -152,8 +153,10 @@ impl Store {
 
     /// The root message; a new one where somebody deleted the first.
     pub async fn remember_thread(&self, incident: IncidentId, channel: &str, ts: &str) -> Result<()> {
-        let sql = "INSERT INTO threads (incident_id, channel, ts) VALUES ($1, $2, $3) ON CONFLICT (incident_id) DO UPDATE SET channel = excluded.channel, ts = excluded.ts";
-        sqlx::query(sql).bind(incident.0).bind(channel.to_owned()).bind(ts.to_owned()).execute(&self.write).await?;
+        let sql = "INSERT INTO threads (incident_id, channel, ts, sum) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (incident_id) DO UPDATE SET channel = excluded.channel, ts = excluded.ts, sum = excluded.sum";
+        let query = sqlx::query(sql).bind(incident.0).bind(channel.to_owned()).bind(ts.to_owned());
+        query.bind(sum(&[&incident.0, &channel, &ts])).execute(&self.write).await?;
         Ok(())
     }
 }
@@ -181,11 +184,12 @@ pub(super) async fn enqueue(connection: &mut AnyConnection, id: IncidentId, noti
             _ => "1 = 1",
         };
         let sql = format!(
-            "INSERT INTO outbox (incident_id, channel, kind, body, next_at, created_at) SELECT $1, $2, $3, $4, $5, $5 WHERE {condition}"
+            "INSERT INTO outbox (incident_id, channel, kind, body, next_at, created_at, sum, state) SELECT $1, $2, $3, $4, $5, $5, $6, 'waiting' WHERE {condition}"
         );
-        let query =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(channel.as_str()).bind(kind(notice)?).bind(json(notice, "notice")?);
-        query.bind(millis(now)).execute(&mut *connection).await?;
+        let (kind, body) = (kind(notice)?, json(notice, "notice")?);
+        let sum = sum(&[&id.0, &channel.as_str(), &kind, &body, &millis(now)]);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(channel.as_str()).bind(kind).bind(body);
+        query.bind(millis(now)).bind(sum).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A store in a file of its own: one server a file, one connection writes, others read. What was acknowledged is on the disk
 //! (`synchronous=FULL`).
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, wal};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Connection as _};
 use std::fs::File;
@@ -22,6 +22,14 @@ pub fn lock(path: &Path) -> Result<File> {
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(std::fs::TryLockError::Error(e)) => Err(open_error(&beside, &e)),
     }
+}
+
+/// Refuses a write-ahead log of which SQLite would drop what was acknowledged.
+pub fn check_log(path: &Path) -> Result<()> {
+    let log = wal::beside(path);
+    let Some(damage) = wal::damage(&log).map_err(|e| open_error(&log, &e))? else { return Ok(()) };
+    let why = format!("{damage}: put a backup in its place, or move it away to go on without what it holds (docs/crash-safety.md)");
+    Err(StoreError::Open { path: log.display().to_string(), why })
 }
 
 pub fn options(path: &Path, mode: &str) -> Result<AnyConnectOptions> {

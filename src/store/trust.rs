@@ -1,6 +1,7 @@
 //! Trust: marks follow from entries and are written with them; each agent's score is their fold, kept beside them so that a judgement
 //! reads one row.
 
+use super::sums::sum;
 use super::{Result, Store, from_json, json, millis, outbox, plain, strange, time};
 use crate::domain::{Channel, Entry, Incident, IncidentId, Mark, MarkKind, Notice, Proposer, Recorded, Severity, Trust};
 use crate::safety;
@@ -71,11 +72,13 @@ async fn relapse(connection: &mut AnyConnection, incident: &Incident, recorded: 
 async fn take(connection: &mut AnyConnection, mark: &Mark, channels: &[Channel]) -> Result<()> {
     let mut trust = load(connection, &mark.agent).await?;
     let opened = trust.take(mark);
-    let sql =
-        "INSERT INTO trust_marks (agent, incident_id, seq, at, kind, place, alertname, score) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let query = sqlx::query(sql).bind(mark.agent.to_string()).bind(mark.incident.0).bind(mark.seq).bind(millis(mark.at));
-    let query = query.bind(mark.kind.as_str()).bind(plain(&mark.place)).bind(plain(&mark.alertname)).bind(i64::from(trust.score()));
-    query.execute(&mut *connection).await?;
+    let sql = "INSERT INTO trust_marks (agent, incident_id, seq, at, kind, place, alertname, score, sum) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let (agent, place, alertname, at) = (mark.agent.to_string(), plain(&mark.place), plain(&mark.alertname), millis(mark.at));
+    let sum = sum(&[&agent, &mark.incident.0, &mark.seq, &at, &mark.kind.as_str(), &place, &alertname, &trust.score()]);
+    let query = sqlx::query(sql).bind(agent).bind(mark.incident.0).bind(mark.seq).bind(at);
+    let query = query.bind(mark.kind.as_str()).bind(place).bind(alertname).bind(i64::from(trust.score()));
+    query.bind(sum).execute(&mut *connection).await?;
     save(connection, &mark.agent, &trust).await?;
     if opened {
         let notices: Vec<(Channel, Notice)> = channels.iter().map(|channel| (*channel, alarm(*channel, mark))).collect();
@@ -124,8 +127,11 @@ fn of_row(row: Option<&sqlx::any::AnyRow>) -> Result<Trust> {
 }
 
 async fn save(connection: &mut AnyConnection, agent: &Proposer, trust: &Trust) -> Result<()> {
-    let sql = "INSERT INTO trust (agent, body) VALUES ($1, $2) ON CONFLICT (agent) DO UPDATE SET body = excluded.body";
-    sqlx::query(sql).bind(agent.to_string()).bind(json(trust, "trust")?).execute(connection).await?;
+    let sql = "INSERT INTO trust (agent, body, sum) VALUES ($1, $2, $3) \
+         ON CONFLICT (agent) DO UPDATE SET body = excluded.body, sum = excluded.sum";
+    let (agent, body) = (agent.to_string(), json(trust, "trust")?);
+    let sum = sum(&[&agent, &body]);
+    sqlx::query(sql).bind(agent).bind(body).bind(sum).execute(connection).await?;
     Ok(())
 }
 

@@ -313,6 +313,18 @@ fn judgement_and_nouns_know_no_async_and_no_clock() {
     complaints.none();
 }
 
+/// Nothing in the environment ends a server that was built for use.
+#[test]
+fn only_what_is_compiled_for_tests_knows_how_to_die() {
+    let sources = sources();
+    let named: Vec<&str> = sources.iter().filter(|source| source.text.contains("PARAMEDIC_FAILPOINT")).map(|s| s.path.as_str()).collect();
+    assert_eq!(named, ["store/failpoint/fatal.rs"]);
+    let parent = sources.iter().find(|source| source.path == "store/failpoint.rs").unwrap();
+    assert!(parent.text.contains("#[cfg(feature = \"failpoints\")]\nmod fatal;"), "it is compiled in without the feature");
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(!manifest.lines().any(|line| line.starts_with("default =")), "no feature is on by default");
+}
+
 /// `docker build` sees what .dockerignore lets through, and Cargo refuses a manifest whose targets are not there.
 #[test]
 fn the_images_build_context_holds_every_target_of_the_manifest() {

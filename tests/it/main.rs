@@ -4,6 +4,8 @@
 mod adversary;
 mod architecture;
 mod cli;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod fuzz;
 mod ledger;
 mod planning;

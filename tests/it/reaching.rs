@@ -2,7 +2,7 @@
 //! Docker Engine, and a real file system with hostile links.
 
 mod cleaning;
-mod docker;
+pub mod docker;
 mod grants;
 mod hand;
 mod process;

@@ -262,7 +262,7 @@ async fn hostile_names_and_texts_become_data_and_reach_no_service() {
 async fn health_readiness_and_metrics_tell_how_it_is() {
     let server = server().await;
     assert_eq!(server.get("/healthz").await, (200, "ok\n".into()));
-    assert_eq!(server.get("/readyz").await, (200, "ready\n".into()));
+    until("the store has been looked over", async || server.get("/readyz").await == (200, "ready\n".into())).await;
     server.post(body(&[alert("Odd", json!({}))])).await;
     server.post("nonsense").await;
     until("a human owns it", async || server.state(INC_1).await.as_deref() == Some("escalated")).await;

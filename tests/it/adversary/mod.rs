@@ -3,7 +3,7 @@
 
 mod alarms;
 mod arena;
-mod dice;
+pub mod dice;
 mod invariants;
 mod size;
 mod world;

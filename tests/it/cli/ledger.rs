@@ -7,6 +7,7 @@ use crate::server::until;
 use paramedic::domain::IncidentId;
 use paramedic::ledger::Leaf;
 use rustix::process::Signal;
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -241,12 +242,14 @@ async fn a_change_that_fits_itself_is_found_by_what_was_kept_elsewhere() {
     until("it says so", async || server.log().contains("THE LEDGER IS NOT WHAT IT WAS")).await;
     assert!(server.log().contains("the published checkpoint") || server.log().contains("a checkpoint in anchors"), "{}", server.log());
     let before = std::fs::read(at.join("tiles/checkpoint")).unwrap();
+    let called = |incident: &Value| incident["alertname"] == "StoreDamaged" && incident["state"] == "escalated";
+    server.until_incident("INC-3", "calls a human", called).await;
     server.fire("AnotherOdd", "orders").await;
-    server.until_incident("INC-3", "is with a human all the same", |incident| incident["state"] == "escalated").await;
+    server.until_incident("INC-4", "is with a human all the same", |incident| incident["state"] == "escalated").await;
     server.signal(Signal::TERM);
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     assert_eq!(std::fs::read(at.join("tiles/checkpoint")).unwrap(), before, "something was signed that does not continue what was signed");
-    assert_eq!(IncidentId(3), newest_incident(at).await, "the entries themselves are kept");
+    assert_eq!(IncidentId(4), newest_incident(at).await, "the entries themselves are kept");
 }
 
 /// The newest entry's incident.

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-struct Engine {
+pub struct Engine {
     dir: tempfile::TempDir,
     server: Child,
 }
 
 impl Engine {
-    fn start() -> Self {
+    pub fn start() -> Self {
         need("/usr/sbin/dockerd", "docker.io");
         need("/usr/sbin/iptables", "iptables");
         need("/bin/busybox", "busybox-static");
@@ -49,7 +49,7 @@ impl Engine {
         engine
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -59,7 +59,7 @@ impl Engine {
         (output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
     }
 
-    fn docker(&self, arguments: &[&str]) -> String {
+    pub fn docker(&self, arguments: &[&str]) -> String {
         let (fine, text) = self.try_docker(arguments);
         assert!(fine, "docker {arguments:?}: {text}");
         text.trim().to_owned()
@@ -69,7 +69,7 @@ impl Engine {
         serde_json::from_str::<Value>(&self.docker(&["inspect", name])).unwrap()[0].clone()
     }
 
-    fn make_image(&self) {
+    pub fn make_image(&self) {
         let root = self.path("root");
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();

@@ -246,7 +246,7 @@ async fn what_an_earlier_version_asked_is_void() {
     let mut app = asked(Setup::default()).await;
     app.told(1).await;
     app.down().await;
-    app.sql("UPDATE approvals SET request = NULL, digest = NULL, state = 'void' WHERE id = 1").await;
+    app.sql("UPDATE approvals SET request = NULL, digest = NULL, sum = NULL, state = 'void' WHERE id = 1").await;
     app.up().await;
     app.sql("UPDATE incidents SET poke = poke + 1, wake_at = 0 WHERE id = 1").await;
     app.until_line(1, "APR-1 void: an earlier version of Paramedic asked, or its row is gone").await;
