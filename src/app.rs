@@ -151,7 +151,7 @@ fn parts(config: Config, store: Store, clock: Arc<dyn Clock>, notifier: Arc<Noti
 
 /// What an approval is bound to besides its action: SHA-256 over the policies, the bounds, the thresholds of risk, the working hours and
 /// the rules of consent that are in force.
-fn policy_version(config: &Config) -> anyhow::Result<String> {
+pub fn policy_version(config: &Config) -> anyhow::Result<String> {
     let Config { limits, consent, policies, risk, hours, .. } = config;
     let rules = (limits, consent, policies.version(), risk, hours);
     let rules = serde_json_canonicalizer::to_vec(&rules).context("spell out the bounds")?;

@@ -67,7 +67,7 @@ async fn alertmanager(each: usize) -> Round {
         .expect("apt-get install prometheus-alertmanager");
     let _running = Ends(child);
     let base = format!("http://127.0.0.1:{port}");
-    while !reqwest::get(format!("{base}/-/ready")).await.is_ok_and(|answer| answer.status().is_success()) {
+    while !super::server::http().get(format!("{base}/-/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     wrk(&ground, &format!("{base}/api/v2/alerts"), each, false)

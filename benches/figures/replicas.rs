@@ -34,7 +34,7 @@ async fn worked_off(replicas: usize) -> f64 {
         let store = json!({ "url": postgres.url(), "dir": folder });
         servers.push(Server::start_at(&ground, &store, &format!("replica-{n}.yaml")).await);
     }
-    let http = reqwest::Client::new();
+    let http = super::server::http();
     let begun = Instant::now();
     for number in 0..INCIDENTS {
         let group = format!("group-{number}");

@@ -66,6 +66,10 @@ pub fn service(name: &str, pipe: Option<&Path>) -> Value {
     json!({ "name": name, "reach": { "process": { "command": ["/bin/sh", "-c", format!("{said}exec sleep 100000")] } } })
 }
 
+pub fn http() -> reqwest::Client {
+    paramedic::clients::http::client(Duration::from_secs(10)).unwrap()
+}
+
 /// Dies with its variable.
 pub struct Server {
     child: Child,
@@ -88,21 +92,25 @@ impl Server {
         ground.write(name, &main);
         let log = std::fs::File::create(ground.path(&format!("{name}.log"))).unwrap();
         let begun = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_paramedic"))
-            .args(["serve", "--config"])
-            .arg(ground.path("config").join(name))
-            .current_dir(ground.folder.path())
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let base = format!("http://127.0.0.1:{port}");
-        let http = reqwest::Client::new();
+        let mut server = Self {
+            base: format!("http://127.0.0.1:{port}"),
+            ready: Duration::ZERO,
+            child: Command::new(env!("CARGO_BIN_EXE_paramedic"))
+                .args(["serve", "--config"])
+                .arg(ground.path("config").join(name))
+                .current_dir(ground.folder.path())
+                .env("RUST_LOG", "warn")
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .unwrap(),
+        };
+        let http = http();
         loop {
-            let answer = http.get(format!("{base}/readyz")).send().await;
+            let answer = http.get(format!("{}/readyz", server.base)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Self { child, base, ready: begun.elapsed() };
+                server.ready = begun.elapsed();
+                return server;
             }
             let log = || std::fs::read_to_string(ground.path(&format!("{name}.log"))).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "the server does not get ready: {}", log());

@@ -28,7 +28,7 @@ pub async fn run() {
 
 async fn measured(ground: &Ground, stored: u64) -> [f64; 3] {
     let server = Server::start(ground).await;
-    let http = reqwest::Client::new();
+    let http = super::server::http();
     let (mut intake, mut list, mut fold) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..300 {
         let firing = body("api", &[alert("HighRequestLatency", "api", stored + n, false)]);

@@ -43,7 +43,7 @@ pub async fn run() {
 }
 
 async fn send(next: Arc<AtomicU64>, bodies: u64, base: Arc<Mutex<String>>, accepted: Arc<Mutex<Vec<u64>>>) {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    let http = super::server::http();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= bodies {

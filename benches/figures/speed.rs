@@ -37,7 +37,7 @@ async fn dispatch() {
         for _ in &names {
             starts.recv_timeout(Duration::from_secs(20)).unwrap();
         }
-        let http = reqwest::Client::new();
+        let http = super::server::http();
         let mut number = 0;
         for _ in 0..RESTARTS {
             for name in &names {
@@ -97,7 +97,7 @@ async fn storm() {
         let services: Vec<_> = names.iter().map(|name| service(name, None)).collect();
         let ground = Ground::new(&services).await.told();
         let server = Server::start(&ground).await;
-        let http = reqwest::Client::new();
+        let http = super::server::http();
         let bodies: Vec<_> = names
             .iter()
             .enumerate()
@@ -146,7 +146,7 @@ async fn model_step() {
     let ground = Ground::new(&[service("api", None)]).await;
     let ground = ground.with("llm", json!({ "base_url": model.url(), "model": "bench" })).with("planner", json!({ "first": "model" }));
     let server = Server::start(&ground).await;
-    let http = reqwest::Client::new();
+    let http = super::server::http();
     for number in 0..10 {
         let service = format!("elsewhere-{number}");
         assert!(post(&http, &server.webhook(), &body(&service, &[alert("SomethingOdd", "api", number, false)])).await);

@@ -43,7 +43,7 @@ async fn storm() {
     let services: Vec<_> = names.iter().map(|name| service(name, None)).collect();
     let ground = Ground::new(&services).await.told();
     let server = Server::start(&ground).await;
-    let http = reqwest::Client::new();
+    let http = super::server::http();
     for round in 0..10_u64 {
         for (n, name) in names.iter().enumerate() {
             let first = (round * 100 + n as u64) * 10;

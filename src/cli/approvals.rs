@@ -122,7 +122,11 @@ pub fn one(approval: &Approval) -> String {
     }
     let clock = |at: crate::domain::Time| at.format("%Y-%m-%d %H:%M:%SZ");
     lines.push(format!("  decide by {}, begin by {}", clock(request.decide_by), clock(request.execute_by)));
-    lines.push(format!("  asked by {} under policy {}", table::plain(&request.requester), short(&request.policy_version)));
+    lines.push(format!(
+        "  asked by {} under rules {}, as paramedic check prints them",
+        table::plain(&request.requester),
+        short(&request.policy_version)
+    ));
     lines.push(format!("  digest {}", approval.digest().short()));
     lines.join("\n")
 }

@@ -21,5 +21,7 @@ pub fn run(files: &Files) -> anyhow::Result<ExitCode> {
     println!("  {} rules, {} runbooks, {services} services on {hosts} hosts", config.rules.count(), config.runbooks.len());
     let policies = &config.policies;
     println!("  {} policies, version {}", policies.count(), policies.version().short());
+    let rules: String = crate::app::policy_version(&config)?.chars().take(16).collect();
+    println!("  approvals are bound to these policies, bounds, thresholds, hours and rules of consent together: version {rules}");
     Ok(ExitCode::SUCCESS)
 }

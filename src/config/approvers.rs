@@ -133,7 +133,13 @@ impl ApproverKeys {
         }
         let ssh_keys = self.keys(at, problems);
         let fingerprints = ssh_keys.iter().map(|key| ("ssh_keys", Some(key.fingerprint(HashAlg::Sha256).to_string())));
-        let doors = [("name", Some(self.name.clone())), ("slack", self.slack.clone()), ("login", self.login.clone()), ("token", token)];
+        // `ana` and `Ana` would be two people for a quorum.
+        let doors = [
+            ("name", Some(self.name.to_ascii_lowercase())),
+            ("slack", self.slack.clone()),
+            ("login", self.login.clone()),
+            ("token", token),
+        ];
         for (key, value) in doors.into_iter().chain(fingerprints).filter_map(|(key, value)| Some((key, value?))) {
             let own = format!("{at}.{key}");
             if let Some(other) = taken.insert((key, value), own.clone()) {
@@ -184,7 +190,9 @@ mod tests {
         let told_twice = told(twice);
         assert_eq!(told_twice.len(), 3, "{told_twice:?}");
         assert_eq!(told_twice[0], "approvers[1].slack: is that of approvers[0].slack too: expected one that is theirs alone");
-        assert_eq!(told(json!([{ "name": "ana" }, { "name": "ana" }])).len(), 1);
+        for name in ["ana", "Ana"] {
+            assert_eq!(told(json!([{ "name": "ana" }, { "name": name }])).len(), 1);
+        }
     }
 
     #[test]

@@ -324,7 +324,7 @@ impl fmt::Display for Entry {
 }
 
 fn minutes(seconds: u32) -> String {
-    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
+    if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
 }
 
 /// The target in the inventory's words; of an unknown one, what the alert's own labels say.

@@ -165,7 +165,7 @@ impl SafetyChecker {
     /// deny into anything.
     pub fn rule(&self, action: Action, situation: &Situation<'_>) -> Ruling {
         let opinions = self.judge(&action, situation);
-        let strictest = opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny);
+        let strictest = strictest(&opinions);
         let covering = situation.approval.filter(|held| held.covers(&action, situation.now) && held.incident() == situation.incident);
         let orders = situation.in_force.filter(|_| action.effect.changes_something()).map(|in_force| in_force.count);
         let authorize = |action, approval| AuthorizedAction { incident: situation.incident, action, approval, orders, started: None };
@@ -176,6 +176,11 @@ impl SafetyChecker {
             (Verdict::Confirm, None) => Ruling::Confirm(action, opinions),
         }
     }
+}
+
+/// The order of the layers means nothing; no opinion at all is a denial.
+fn strictest(opinions: &[Opinion]) -> Verdict {
+    opinions.iter().map(|opinion| opinion.verdict).max().unwrap_or(Verdict::Deny)
 }
 
 #[cfg(test)]

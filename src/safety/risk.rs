@@ -128,12 +128,16 @@ fn says_why(action: &Action) -> bool {
     !stated_reason(action).is_empty()
 }
 
+/// A test or a rollback plan, and not that there is none.
 fn mentions_a_way_back(reason: &str) -> bool {
-    let words = words(reason);
-    let has = |word: &str| words.iter().any(|w| w == word);
-    has("tested")
-        || has("rollback")
-        || words.windows(2).any(|pair| matches!((pair[0].as_str(), pair[1].as_str()), ("roll" | "rolled", "back")))
+    let words: Vec<String> = words(reason);
+    let is = |at: usize, known: &[&str]| words.get(at).is_some_and(|word| known.contains(&word.as_str()));
+    let mentioned = |at: usize| is(at, &["test", "tests", "tested", "rollback"]) || (is(at, &["roll", "rolled"]) && is(at + 1, &["back"]));
+    let denied = |at: usize| {
+        let before = (at.saturating_sub(3)..at).any(|at| is(at, &["no", "not", "never", "without", "cannot", "isn", "wasn", "untested"]));
+        before || (at + 1..at + 3).any(|at| is(at, &["none", "missing", "impossible"]))
+    };
+    (0..words.len()).any(|at| mentioned(at) && !denied(at))
 }
 
 /// Arguments that say what is done. Names of the inventory and what is only said are left out, and a question to Prometheus: its answer

@@ -98,7 +98,11 @@ impl Replay {
             self.skipped += usize::from(!opinions.is_empty());
             return;
         };
-        let now = policies.judge(grounds.facts.clone());
+        let mut now = policies.judge(grounds.facts.clone());
+        // What is asked and nobody may release is not done, whoever says yes.
+        if let (Verdict::Confirm, Err(why)) = (now.verdict, policies.consent(&grounds.facts)) {
+            (now.verdict, now.reason) = (Verdict::Deny, why);
+        }
         let others = opinions.iter().filter(|opinion| opinion.layer != Layer::Policy).map(|opinion| opinion.verdict);
         let (was, would_be) = (others.clone().fold(then.verdict, Verdict::max), others.fold(now.verdict, Verdict::max));
         self.judged += 1;

@@ -1,6 +1,7 @@
 //! Reading policies: parsed, named, and checked strictly against the schema. Whatever is wrong is told with file, line, column and what
 //! was expected, all of it at once; a set with anything wrong is not used at all.
 
+use super::names::Names;
 use super::scene::Terms;
 use super::{Policies, Question, SCHEMA, Written, shape};
 use crate::domain::{Agent, Digest, HostName, Inventory, ServiceName};
@@ -42,6 +43,7 @@ impl Policies {
             shelf.take(&file);
         }
         shelf.validate(&validator, files);
+        shelf.look_for_strange_names(&Names::of(SCHEMA).map_err(whole)?, files);
         let Shelf { set, written, mut problems } = shelf;
         // Cedar tells a mistake once for each action it matters to, in any order.
         problems.sort();
@@ -188,6 +190,32 @@ impl Shelf {
         if self.written.is_empty() && self.problems.is_empty() {
             let message = "no policy is there: expected at least one, or nothing would ever be permitted".to_owned();
             self.problems.push(PolicyProblem { file: files.first().map_or("*.cedar".into(), |(name, _)| name.clone()), at: None, message });
+        }
+    }
+}
+
+impl Shelf {
+    /// In policies that the validator has nothing to say about.
+    fn look_for_strange_names(&mut self, names: &Names, files: &[(String, String)]) {
+        let told: Vec<(String, usize)> = self.problems.iter().filter_map(|p| Some((p.file.clone(), p.at?.0))).collect();
+        for policy in self.set.policies() {
+            let id: &str = policy.id().as_ref();
+            let Some(written) = self.written.get(id) else { continue };
+            let Some((name, text)) = files.iter().find(|(file, _)| *file == written.file) else { continue };
+            let start: usize = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
+            let lines = policy.to_cedar().map_or(1, |text| text.lines().count());
+            if told.iter().any(|(file, line)| file == name && (written.line..written.line + lines).contains(line)) {
+                continue;
+            }
+            let file = File { name, text };
+            match names.unknown_in(policy) {
+                Ok(None) => {}
+                Ok(Some((attribute, why))) => {
+                    let offset = text[start..].find(&attribute).map_or(start, |at| start + at);
+                    self.problems.push(file.problem(offset, format!("for policy `{id}`, {why}")));
+                }
+                Err(e) => self.problems.push(file.problem(start, format!("for policy `{id}`: {e}"))),
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Cedar skips a policy that fails while it is evaluated, a forbid too; here any such failure denies.
 
 mod load;
+mod names;
 mod scene;
 mod shape;
 

@@ -35,7 +35,7 @@ fn facts_of(action: &Action) -> crate::domain::Facts {
 
 #[test]
 fn every_kind_of_mistake_is_told_with_its_line() {
-    let rows: [(&str, &str, &str); 15] = [
+    let rows: [(&str, &str, &str); 19] = [
         (
             "syntax",
             "@id(\"x\")\n@reason(\"r\")\npermit (principal, action, resource) wenn { true };",
@@ -43,6 +43,27 @@ fn every_kind_of_mistake_is_told_with_its_line() {
         ),
         ("unknown attribute of the context", &forbid("context.dangre > 3"), "own.cedar:4:8: for policy `x`, attribute `dangre` "),
         ("unknown attribute of the resource", &forbid("resource.tag == \"x\""), "own.cedar:4:8: for policy `x`, attribute `tag` "),
+        // Cedar itself takes these four.
+        (
+            "unknown attribute behind has",
+            &forbid("context.level == 2 || (context has strom && context.strom)"),
+            "own.cedar:4:40: for policy `x`, `context` has no `strom`: expected one of actions_left, approvers, hour,",
+        ),
+        (
+            "unknown attribute that must be absent",
+            &forbid("!(context has strom)"),
+            "own.cedar:4:22: for policy `x`, `context` has no `strom`",
+        ),
+        (
+            "unknown attribute of the resource behind has",
+            &forbid("resource has enviroment"),
+            "own.cedar:4:21: for policy `x`, `resource` has no `enviroment`: expected one of environment, owner, tags, via",
+        ),
+        (
+            "unknown attribute in a branch that is never taken",
+            &forbid("false && context.dangre == 1 || context.storm"),
+            "own.cedar:4:25: for policy `x`, `context` has no `dangre`",
+        ),
         (
             "unknown tool",
             &forbid("context.tool == Tool::\"restart_servce\""),

@@ -250,14 +250,35 @@ proptest! {
         }
     }
 
+    /// Whatever the layers say and whichever speaks first: one denial denies, one doubt asks, and a further opinion never loosens.
     #[test]
-    fn the_ruling_is_the_strictest_opinion_in_whatever_order(action in an_action(), facts in facts(), turn in 0_usize..8) {
-        let mut opinions = facts.checker().judge(&action, &facts.situation());
-        let count = opinions.len();
-        opinions.rotate_left(turn % count);
-        let strictest = opinions.iter().fold(Verdict::Allow, |so_far, opinion| so_far.max(opinion.verdict));
-        prop_assert_eq!(facts.verdict(&action), strictest);
+    fn the_strictest_opinion_wins_in_any_order(
+        (said, again) in proptest::collection::vec(a_verdict(), 0..9).prop_flat_map(|said| (Just(said.clone()), Just(said).prop_shuffle())),
+        more in a_verdict(),
+    ) {
+        let opinions = |said: &[Verdict]| -> Vec<Opinion> { said.iter().map(|verdict| Opinion::new(Layer::Floor, *verdict, "r")).collect() };
+        let expected = match () {
+            () if said.is_empty() || said.contains(&Verdict::Deny) => Verdict::Deny,
+            () if said.contains(&Verdict::Confirm) => Verdict::Confirm,
+            () => Verdict::Allow,
+        };
+        let first = crate::safety::strictest(&opinions(&said));
+        prop_assert_eq!(first, expected);
+        prop_assert_eq!(crate::safety::strictest(&opinions(&again)), expected);
+        if !said.is_empty() {
+            prop_assert!(crate::safety::strictest(&opinions(&[said, vec![more]].concat())) >= first);
+        }
     }
+
+    #[test]
+    fn the_ruling_is_the_strictest_opinion(action in an_action(), facts in facts()) {
+        let opinions = facts.checker().judge(&action, &facts.situation());
+        prop_assert_eq!(facts.verdict(&action), crate::safety::strictest(&opinions));
+    }
+}
+
+fn a_verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![Just(Verdict::Allow), Just(Verdict::Confirm), Just(Verdict::Deny)]
 }
 
 #[test]

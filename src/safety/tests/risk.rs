@@ -63,11 +63,14 @@ fn each_part_adds_what_the_table_says() {
         ("a key of a map is none", path("sum by (key) (rate(cache_key_hits_total[5m]))"), 10),
         ("numbers about them are not they", with(json!({ "query": "vault_token_expiry_seconds" }), observe()), 10),
         ("a service that is called so is not about them", with(json!({ "service": "secrets" }), observe()), 10),
-        ("an argument that destroys", with(json!({ "sql": "DROP TABLE x", "reason": "a test" }), restart(&["api"])), 55),
+        ("an argument that destroys", with(json!({ "sql": "DROP TABLE x", "reason": "an idea" }), restart(&["api"])), 55),
         ("no reason", Action { reason: " ".into(), ..saying("", restart(&["api"])) }, 45),
         ("a reason in full", saying(long, restart(&["api"])), 30),
         ("and with a way back", saying(&format!("{long}; rollback plan: start the old unit"), restart(&["api"])), 25),
         ("or tested", saying("tested on staging", restart(&["api"])), 30),
+        ("or a test", saying("we ran the test in staging", restart(&["api"])), 30),
+        ("that there is none is no way back", saying("rollback plan: none", restart(&["api"])), 35),
+        ("nor is that nobody tested it", saying("it was not tested at all", restart(&["api"])), 35),
         ("the planner's words where the arguments have none", with(json!({}), Action { reason: long.into(), ..restart(&["api"]) }), 30),
     ];
     for (row, action, expected) in rows {

@@ -49,6 +49,18 @@ async fn an_edit_is_tried_on_what_was_done_before_it_is_real() {
     let check = run(folder.path(), &["policy", "check"]).out;
     assert!(check.trim().ends_with(&json["version"].as_str().unwrap()[..16]), "{check}");
 
+    // Whoever is asked, nobody may let it begin.
+    let asked =
+        "@id(\"by_hand\")\n@reason(\"by hand\")\nforbid (principal == Agent::\"remediator\", action == Action::\"execute\", resource);\n";
+    let closed = "@id(\"closed\")\n@reason(\"closed\")\nforbid (principal, action == Action::\"release\", resource);\n";
+    for (own, would_be) in [(asked.to_owned(), "confirm"), (format!("{asked}{closed}"), "deny")] {
+        std::fs::write(folder.path().join("config/policies/own.cedar"), own).unwrap();
+        let json: Value = serde_json::from_str(&replay(&["--json"]).out).unwrap();
+        let restarts = json["differences"].as_array().unwrap().iter().filter(|row| row["tool"] == "restart_service");
+        assert_eq!(restarts.map(|row| row["would_be"].as_str().unwrap()).collect::<Vec<_>>(), [would_be; 2], "{json:#}");
+    }
+    std::fs::remove_file(folder.path().join("config/policies/own.cedar")).unwrap();
+
     // The transcript tells how the restart was weighed.
     let told = run(folder.path(), &["incidents", "INC-1"]).out;
     let weighed =
