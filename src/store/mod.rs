@@ -41,11 +41,11 @@ pub use heartbeats::Heartbeat;
 pub use inbox::{Inbox, InboxError, Unreadable};
 pub use incidents::{Claim, Lane, Listed};
 pub use ledger::{BudgetUse, Commit, Wake};
-pub use projection::urgency;
 pub use log::{KeptCheckpoint, Logged};
 pub use moving::{MoveError, Moved, move_store};
 pub use orders::{Latest, OrderError};
 pub use outbox::{Letter, NoticeRow};
+pub use projection::urgency;
 pub use soundness::Soundness;
 pub use trust::{Marked, RELAPSE};
 
