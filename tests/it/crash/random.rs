@@ -3,7 +3,7 @@
 
 use super::ground::{Counts, Ground};
 use super::stage::{LOOK, Stage};
-use super::story::{Case, HANDLED, is_over, kinds, texts};
+use super::story::{Case, HANDLED, is_over, is_told, kinds, texts};
 use crate::adversary::dice::Dice;
 use paramedic::domain::Fingerprint;
 use paramedic::store::Point;
@@ -235,8 +235,8 @@ impl Lane {
             return None;
         }
         let incidents = self.incidents().await?;
-        let told = |incident: &Value| incident["notices"].as_array().is_some_and(|all| all.iter().all(|notice| notice["state"] == "sent"));
-        (incidents.iter().all(|incident| is_over(incident) && told(incident)) && self.missing(&incidents).is_empty()).then_some(incidents)
+        (incidents.iter().all(|incident| is_over(incident) && is_told(incident)) && self.missing(&incidents).is_empty())
+            .then_some(incidents)
     }
 
     fn missing(&self, incidents: &[Value]) -> Vec<String> {

@@ -64,6 +64,12 @@ pub fn kinds(incident: &Value) -> Vec<&str> {
     incident["transcript"].as_array().into_iter().flatten().map(|line| line["kind"].as_str().unwrap()).collect()
 }
 
+/// Every notice was taken, or has come to nothing because the incident was over before.
+pub fn is_told(incident: &Value) -> bool {
+    let done = |notice: &Value| notice["state"] == "sent" || notice["state"] == "overtaken";
+    incident["notices"].as_array().is_some_and(|all| all.iter().all(done))
+}
+
 pub fn texts(incident: &Value) -> String {
     let lines = incident["transcript"].as_array().into_iter().flatten();
     lines.map(|line| format!("{} {}", line["seq"], line["text"].as_str().unwrap())).collect::<Vec<_>>().join("\n")
@@ -126,7 +132,7 @@ impl Stage {
                 resolved = true;
             }
             let over = is_over(&incident);
-            let told = incident["notices"].as_array().is_some_and(|all| all.iter().all(|notice| notice["state"] == "sent"));
+            let told = is_told(&incident);
             // Asked once more: a point may lie behind the last word.
             if over && told && self.is_alive() {
                 return incident;
@@ -157,7 +163,9 @@ impl Stage {
         }
         let paged = self.pagerduty.events().iter().any(|event| event.action == "trigger" && event.dedup_key.ends_with("-INC-1"));
         let escalated = kinds(&told.incident).contains(&"escalated");
-        if escalated && !paged { Err("escalated, and nobody was paged".into()) } else { Ok(()) }
+        // Nobody is called for what was over before a page could be sent.
+        let overtaken = told.incident["notices"].as_array().into_iter().flatten().any(|notice| notice["state"] == "overtaken");
+        if escalated && !paged && !overtaken { Err("escalated, and nobody was paged".into()) } else { Ok(()) }
     }
 }
 
