@@ -148,9 +148,9 @@ pub async fn log_is_whole(store: &Store) {
 
 /// The network of one replica is bad in each way, again and again.
 async fn trouble(proxy: &Proxy) {
-    for way in [Way::Slow, Way::DeafFrom(LOCK), Way::Cut, Way::Open].into_iter().cycle() {
+    for (way, lasts) in [(Way::Slow, 700), (Way::DeafFrom(LOCK), 700), (Way::Cut, 700), (Way::Open, 2_000)].into_iter().cycle() {
         proxy.turn(way);
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(lasts)).await;
         // What went deaf hears nothing any more.
         proxy.cut().await;
     }

@@ -112,6 +112,17 @@ async fn paged_as_written(app: &mut TestApp, id: i64) {
     assert_eq!(paged, written, "INC-{id} paged {:?} for {:#}", app.pages(id), incident["notices"]);
 }
 
+/// In Slack there is a root for each incident, and below it one message for each that was written: alerts that join later say the same again.
+async fn said_as_written(app: &mut TestApp) {
+    let (all, mut written) = (ids(app).await, 0);
+    for id in &all {
+        let incident = app.incident(*id).await;
+        let said = |n: &&Value| n["channel"] == "slack" && n["state"] == "sent" && (n["kind"] == "message" || n["kind"] == "ask");
+        written += incident["notices"].as_array().unwrap().iter().filter(said).count();
+    }
+    assert_eq!(app.slack.messages().len(), all.len() + written, "{:#?}", app.slack.messages());
+}
+
 async fn ids(app: &mut TestApp) -> Vec<i64> {
     app.incidents().await.iter().map(|incident| incident["id"].as_str().unwrap().trim_start_matches("INC-").parse().unwrap()).collect()
 }
@@ -190,7 +201,7 @@ async fn three_replicas_that_are_restarted_in_turn_under_load_lose_nothing_and_r
         told_in_order(&app.incident(id).await);
         paged_as_written(&mut app, id).await;
     }
-    nothing_was_said_twice(&app);
+    said_as_written(&mut app).await;
     log_is_whole(&store).await;
 }
 
