@@ -1,6 +1,7 @@
-//! `paramedic halt`, `resume`, `hands-off`, `hands-on`, `orders`, `close` and `trust` beside a running server.
+//! `paramedic halt`, `resume`, `hands-off`, `hands-on`, `orders`, `close`, `trust` and `costs` beside a running server.
 
 use super::{BY_TOKEN, Ran, Serving, configured, run};
+use paramedic::standins::model::{ModelStandin, Reply};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -98,4 +99,33 @@ async fn trust_is_shown_with_what_it_comes_from() {
     let close = |agent: &str| run(folder, &["trust", "close-breaker", agent, "--reason", "x"]);
     assert_eq!(said(&close("model")), (Some(1), "", "paramedic: the breaker of model is not open"));
     assert!(close("nobody").err.contains("`nobody` is no agent: expected model, or runbook:NAME"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_model_costs_is_shown_by_day_and_service() {
+    let model = ModelStandin::start([Reply::text("I looked, and found nothing.")]).await.unwrap();
+    let llm = format!(
+        "llm: {{ base_url: '{}', model: m, prices: {{ m: {{ input: 1, output: 2 }} }}, limits: {{ dollars_a_day: 3 }} }}",
+        model.url()
+    );
+    let folder = configured(&format!("{BY_TOKEN}\nplanner: {{ first: model }}\n{llm}"), SERVICES);
+    let folder = folder.path();
+    let server = Serving::start(folder, &["--listen", "127.0.0.1:0"]).await;
+    let row = |shown: &str, name: &str| {
+        let line = shown.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{shown}"));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let none = run(folder, &["costs"]).out;
+    assert_eq!(row(&none, "all together")[2..], ["0", "0", "0", "$0.0000", "5000000", "tokens,", "$3.0000"]);
+    server.fire("HighRequestLatency", "cart").await;
+    server.until_incident("INC-1", "asks", |incident| incident["state"] == "awaiting_approval").await;
+    let costs: Value = serde_json::from_str(&run(folder, &["costs", "--json"]).out).unwrap();
+    let (all, cart) = (&costs["all"], &costs["places"][0]);
+    assert_eq!((cart["place"].as_str(), cart["calls"].as_u64(), &cart["tokens_in"]), (Some("cart"), Some(1), &all["tokens_in"]), "{costs}");
+    assert_eq!(cart["tokens_left"], 1_000_000 - cart["tokens_in"].as_u64().unwrap() - cart["tokens_out"].as_u64().unwrap());
+    assert!(all["dollars"].as_f64() > Some(0.0) && costs["dollars_ever"] == all["dollars"], "{costs}");
+    assert_eq!(row(&run(folder, &["costs"]).out, "cart")[1], "1");
+    assert!(run(folder, &["costs", "--day", "2020-02-29"]).out.starts_with("2020-02-29 (UTC)\n"));
+    assert_eq!(run(folder, &["costs", "--day", "yesterday"]).code, Some(64));
+    drop(server);
 }
