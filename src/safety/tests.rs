@@ -186,7 +186,7 @@ impl Facts {
 fn action(tool: &str, effect: Effect, target: Target) -> Action {
     let tier = if effect.changes_something() { Tier::Disruptive } else { Tier::Observe };
     let arguments = json!({ "effect": serde_json::to_value(&effect).unwrap() });
-    Action { tool: tool.into(), tier, target, arguments, effect, reason: "a test".into() }
+    Action { tool: tool.into(), tier, target, arguments, effect, reason: "a trial".into() }
 }
 
 fn restart(names: &[&str]) -> Action {

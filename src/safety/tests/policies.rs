@@ -47,7 +47,7 @@ fn every_kind_of_mistake_is_told_with_its_line() {
         (
             "unknown attribute behind has",
             &forbid("context.level == 2 || (context has strom && context.strom)"),
-            "own.cedar:4:40: for policy `x`, `context` has no `strom`: expected one of actions_left, approvers, hour,",
+            "own.cedar:4:43: for policy `x`, `context` has no `strom`: expected one of actions_left, approvers, hour,",
         ),
         (
             "unknown attribute that must be absent",
@@ -56,8 +56,8 @@ fn every_kind_of_mistake_is_told_with_its_line() {
         ),
         (
             "unknown attribute of the resource behind has",
-            &forbid("resource has enviroment"),
-            "own.cedar:4:21: for policy `x`, `resource` has no `enviroment`: expected one of environment, owner, tags, via",
+            &forbid("context.storm || resource has enviroment"),
+            "own.cedar:4:38: for policy `x`, `resource` has no `enviroment`: expected one of environment, owner, tags, via",
         ),
         (
             "unknown attribute in a branch that is never taken",

@@ -41,7 +41,7 @@ fn saying(reason: &str, action: Action) -> Action {
 
 #[test]
 fn each_part_adds_what_the_table_says() {
-    let restart_api = || saying("a test", restart(&["api"]));
+    let restart_api = || saying("a trial", restart(&["api"]));
     let logs = Action { tool: "get_service_logs".into(), ..observe() };
     let destructive = |action: Action| Action { tier: Tier::Destructive, ..action };
     let with = |arguments: serde_json::Value, action: Action| Action { arguments, ..action };
@@ -50,12 +50,12 @@ fn each_part_adds_what_the_table_says() {
     let rows = [
         ("looking", observe(), 10),
         ("reading what somebody wrote", logs, 20),
-        ("reversible", Action { tier: Tier::Reversible, ..saying("a test", scale("api", 1)) }, 30),
+        ("reversible", Action { tier: Tier::Reversible, ..saying("a trial", scale("api", 1)) }, 30),
         ("disruptive", restart_api(), 35),
         ("destructive tier, and destroys", destructive(restart_api()), 100),
-        ("production", saying("a test", restart(&["db"])), 55),
-        ("no environment is one in production", saying("a test", restart(&["other"])), 55),
-        ("the most delicate of several", saying("a test", restart(&["api", "db"])), 55),
+        ("production", saying("a trial", restart(&["db"])), 55),
+        ("no environment is one in production", saying("a trial", restart(&["other"])), 55),
+        ("the most delicate of several", saying("a trial", restart(&["api", "db"])), 55),
         ("a host is what runs on it", clean(&["/var/log/app"], 7), 55),
         ("a host of its own environment", Action { target: target(None, Some("web-2")), ..clean(&["/srv/logs"], 7) }, 35),
         ("about secrets", path("cat /etc/app/secrets.yaml"), 40),
