@@ -5,6 +5,9 @@ use cedar_policy::{Policy, SchemaFragment};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Enough for the longest policy there may be (`shape`), unoptimised.
+const STACK: usize = 64 << 20;
+
 /// The attributes of the context, and of whatever may be a principal or a resource.
 pub struct Names(BTreeMap<&'static str, BTreeSet<String>>);
 
@@ -24,10 +27,13 @@ impl Names {
         Ok(Self(BTreeMap::from([("context", context), ("principal", entities.clone()), ("resource", entities)])))
     }
 
-    /// The first attribute that nothing has, and what was expected.
+    /// The first attribute that nothing has, and what was expected. Cedar spells a policy out on the stack, some hundred operators deep.
     pub fn unknown_in(&self, policy: &Policy) -> Result<Option<(String, String)>, String> {
-        let json = policy.to_json().map_err(|e| e.to_string())?;
-        Ok(self.look(&json))
+        let look = || policy.to_json().map(|json| self.look(&json)).map_err(|e| e.to_string());
+        std::thread::scope(|scope| {
+            let looking = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, look).map_err(|e| e.to_string())?;
+            looking.join().map_err(|_| "it could not be looked through".to_owned())?
+        })
     }
 
     fn look(&self, expression: &Value) -> Option<(String, String)> {
