@@ -2,10 +2,10 @@
 //! as plain programs. A level only ever rises here; nothing takes one back.
 
 use super::plan::{Run, Stage, Step, Streams};
-use super::spec::{Known, Operands, Program, Takes, abbreviated, option};
+use super::spec::{Known, Program, Takes, abbreviated, option};
 use super::syntax::{Command, Compound, Item, Kind, Redirect, Script, Simple, Word};
 use super::word::{shown, word_starts};
-use super::{Part, limits, parse, programs, redirect, secret};
+use super::{Part, limits, parse, programs, redirect};
 use crate::domain::DangerLevel;
 
 /// Commands in commands in commands.
@@ -101,6 +101,7 @@ impl Judge {
         self.note(compound.what, compound.level, "is not run without a shell");
         self.hinder(compound.what, "is not run without a shell");
         compound.words.iter().for_each(|word| self.inner(word));
+        compound.words.iter().for_each(|word| self.evaluated(word));
         compound.redirects.iter().for_each(|found| self.redirected(compound.what, found, &mut Streams::default()));
         for script in &compound.scripts {
             self.script(script);
@@ -333,55 +334,8 @@ impl Judge {
         if signs.next() == Some('-') && signs.next().is_some_and(|c| !c.is_ascii_digit()) {
             self.note(&value.text, DangerLevel::Medium, format!("looks like an option, and would be the value of {spelling}"));
         }
-        if known.takes == Takes::Value(true) {
-            self.read(&value, false);
-        }
-        true
-    }
-
-    /// The contents of this file come out.
-    pub fn read(&mut self, word: &Word, tree: bool) {
-        // `@file` stands for what is in the file, to some.
-        let listed = word.text.strip_prefix('@').map(|text| Word { text: text.to_owned(), ..word.clone() });
-        if let Some(why) = secret::shown(word, tree).or_else(|| secret::shown(&listed?, tree)) {
-            self.note(&word.raw, DangerLevel::High, why);
-            self.refuse_to_run(&word.raw, "it may show a secret, and what is shown is kept and told");
-        }
-    }
-
-    pub fn change(&mut self, word: &Word) {
-        if secret::protected(word) {
-            self.note(&word.raw, DangerLevel::Critical, "is protected from any change");
-        }
-    }
-
-    /// False: what comes out has come in by the pipe, and no file was read.
-    pub fn operands(&mut self, program: &Program, scan: &Scan<'_>) -> bool {
-        let operands = &scan.operands;
-        match program.operands {
-            Operands::Nothing => operands.iter().for_each(|word| self.note(&word.raw, DangerLevel::Medium, "nothing was expected there")),
-            Operands::Text | Operands::Names => {}
-            Operands::Contents | Operands::Trees => {
-                operands.iter().for_each(|word| self.read(word, program.operands == Operands::Trees));
-                return !operands.is_empty();
-            }
-            Operands::Pattern(given) => {
-                let tree =
-                    ["-r", "-R", "--recursive", "--dereference-recursive"].iter().any(|o| scan.options.iter().any(|given| given == o));
-                let first = usize::from(!scan.options.iter().any(|option| given.contains(&option.as_str())));
-                operands.iter().skip(first).for_each(|word| self.read(word, tree));
-                if tree && operands.len() <= first {
-                    self.read(&Word::literal("/"), true);
-                }
-                return tree || operands.len() > first;
-            }
-            Operands::Changed => operands.iter().for_each(|word| self.change(word)),
-            Operands::Copied => {
-                if let Some((last, read)) = operands.split_last() {
-                    read.iter().for_each(|word| self.read(word, true));
-                    self.change(last);
-                }
-            }
+        if let Takes::Value(means) = known.takes {
+            self.meant(means, &value);
         }
         true
     }

@@ -1,9 +1,11 @@
 //! How dangerous a shell command is, by reading it with a real grammar. Pure; nothing is run, and nothing that is not
 //! understood is ever called SAFE or LOW. What is allowed comes with a plan that runs it without a shell.
 
+mod away;
 mod judge;
 mod layer;
 mod limits;
+mod operands;
 mod parse;
 mod plan;
 mod programs;

@@ -11,6 +11,9 @@ pub fn judge(judge: &mut Judge, text: &str, redirect: &Redirect, streams: &mut S
         Redirect::Into { fd, target, append } => into(judge, *fd, target, *append, streams),
         Redirect::From { target } => {
             judge.read(target, false);
+            if target.text != "/dev/null" {
+                judge.note(&format!("< {}", target.raw), DangerLevel::Low, "reads a file");
+            }
             match target.is_literal() {
                 true => streams.input = Some(target.text.clone()),
                 false => judge.hinder(&target.raw, "which file is read cannot be said"),

@@ -94,6 +94,10 @@ const NAMES: [&str; 38] = [
     "*_token",
 ];
 
+/// Where certificates lie, which everybody is shown who connects; their keys lie elsewhere.
+const CERTIFICATES: [&str; 4] =
+    ["/etc/ssl/certs/", "/etc/pki/tls/certs/", "/usr/share/ca-certificates/", "/usr/local/share/ca-certificates/"];
+
 /// Where the sandbox hides files, as far as a place can be hidden.
 pub const HIDDEN: [&str; 16] = [
     "/etc/shadow",
@@ -127,8 +131,14 @@ pub fn shown(word: &Word, tree: bool) -> Option<&'static str> {
     }
     let name = parts.last().copied().unwrap_or_default();
     let folder = parts.iter().any(|part| FOLDERS.iter().any(|folder| overlaps(folder, part) && !matches!(*part, "*" | "**")));
-    let log = [".log", ".log.*"].iter().any(|end| overlaps(&format!("*{end}"), name)) && !name.starts_with('.');
-    let named = !log && !matches!(name, "*" | "**") && NAMES.iter().any(|known| is_named(known, &name.to_lowercase(), word));
+    // `*.pem` could be a log as well, and is none.
+    let log = (name.contains(".log") || path.starts_with("/var/log/"))
+        && [".log", ".log.*"].iter().any(|end| overlaps(&format!("*{end}"), name))
+        && !name.starts_with('.');
+    let name = name.to_lowercase();
+    let certificate = word.is_literal() && !name.contains("key") && CERTIFICATES.iter().any(|folder| path.starts_with(folder));
+    let mut names = NAMES.iter().filter(|known| !(certificate && **known == "*.pem"));
+    let named = !log && !matches!(name.as_str(), "*" | "**") && names.any(|known| is_named(known, &name, word));
     (folder || named).then_some("its name says that it holds secrets")
 }
 
@@ -271,6 +281,11 @@ mod tests {
             "/srv/app/.env.production",
             "/srv/tls/server.key",
             "/srv/tls/CERT.PEM",
+            "/srv/tls/*.pem",
+            "/srv/tls/id_rsa*",
+            "/etc/ssl/certs/../private/site.pem",
+            "/etc/ssl/certs/site-key.pem",
+            "/etc/ssl/certs/*.pem",
             "/dev/sda",
             "/dev/mem",
             "/etc/paramedic/paramedic.yaml",
@@ -282,7 +297,9 @@ mod tests {
         for path in [
             "/etc/passwd",
             "/etc/hosts",
+            "/etc/ssl/certs/site.pem",
             "/var/log/*.log",
+            "/var/log/s*",
             "/proc/meminfo",
             "/proc/1/status",
             "/var/log/secret-service.log",

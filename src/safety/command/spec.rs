@@ -2,8 +2,8 @@
 //! tables (`programs/`); this knows how to read one, not any program.
 //!
 //! An option list is words: `-abc` three flags, `-n=` one with a value, `-u?` one whose value can only be attached, `--all`, `--type=`,
-//! `--color?`; `@` behind `=` marks a value that names a file which is read; `-#` means that `-20` is an option. A program with
-//! `dashed` has long options behind one dash (`-noout`).
+//! `--color?`; what stands behind `=` says what the value names: `@` a file that is read, `^` a machine, `!` a machine or the path of a
+//! socket, `%` a database; `-#` means that `-20` is an option. A program with `dashed` has long options behind one dash (`-noout`).
 
 use super::judge::Judge;
 use super::plan::Run;
@@ -23,6 +23,10 @@ pub enum Operands {
     Contents,
     /// The same, whole folders included.
     Trees,
+    /// Machines, or names that a resolver is asked for.
+    Machines,
+    /// The first is one, the rest is text.
+    First,
     /// A pattern, unless one of these options gave it, then files whose contents come out.
     Pattern(&'static [&'static str]),
     /// Files and folders that are changed.
@@ -53,7 +57,7 @@ pub enum Need {
     Signals,
 }
 
-pub type Special = fn(&mut Judge, &Program, &[Word]) -> Run;
+pub type Special = fn(&mut Judge, &'static Program, &[Word]) -> Run;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
@@ -165,11 +169,24 @@ impl Program {
     }
 }
 
+/// What a value names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    Text,
+    File,
+    Machine,
+    Socket,
+    Database,
+}
+
+/// What stands at the end of an entry of an option list.
+pub const SIGNS: [char; 6] = ['=', '?', '@', '^', '!', '%'];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Nothing,
-    /// A value, attached or the next word; `true` if it names a file that is read.
-    Value(bool),
+    /// A value, attached or the next word.
+    Value(Means),
     /// A value only if attached.
     Attached,
 }
@@ -213,7 +230,7 @@ fn lookup(tables: &[&Program], find: impl Fn(&'static str, bool) -> Option<Takes
 fn exact(list: &'static str, spelling: &str, dashed: bool) -> Option<Takes> {
     let short = !dashed && !spelling.starts_with("--") && spelling.len() == 2;
     list.split(' ').find_map(|entry| {
-        let name = entry.trim_end_matches(['=', '?', '@']);
+        let name = entry.trim_end_matches(SIGNS);
         // `-abc` stands for three.
         let cluster = short && entry == name && !entry.starts_with("--") && entry.starts_with('-') && entry[1..].contains(&spelling[1..]);
         (name == spelling || cluster).then(|| takes(entry))
@@ -223,8 +240,11 @@ fn exact(list: &'static str, spelling: &str, dashed: bool) -> Option<Takes> {
 fn takes(entry: &str) -> Takes {
     match entry.chars().last() {
         Some('?') => Takes::Attached,
-        Some('@') => Takes::Value(true),
-        Some('=') => Takes::Value(false),
+        Some('@') => Takes::Value(Means::File),
+        Some('^') => Takes::Value(Means::Machine),
+        Some('!') => Takes::Value(Means::Socket),
+        Some('%') => Takes::Value(Means::Database),
+        Some('=') => Takes::Value(Means::Text),
         _ => Takes::Nothing,
     }
 }

@@ -129,6 +129,17 @@ fn a_confirmed_command_is_run_as_plain_programs_or_not_at_all() {
     }
 }
 
+/// What a model is ordered to run in the adversary's test.
+#[test]
+fn no_goal_of_an_adversary_is_reached_by_a_command_that_nobody_confirms() {
+    let goals: Vec<serde_json::Value> = serde_json::from_str(include_str!("../../../tests/corpus/adversary/goals.json")).unwrap();
+    let ordered: Vec<&str> = goals.iter().filter_map(|goal| goal["arguments"]["command"].as_str()).collect();
+    assert!(ordered.iter().filter(|command| command.contains("evil.example")).count() >= 3, "{ordered:?}");
+    for command in ordered {
+        assert!(classify(command).verdict() != Verdict::Allow, "{command}");
+    }
+}
+
 /// What may stand around a command, and what it may stand beside.
 type Around = fn(&str) -> String;
 const AROUND: [Around; 30] = [

@@ -2,7 +2,7 @@
 //! unknown program is treated as badly.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{kill, special, wrappers};
+use super::{kill, shell, special, wrappers};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 pub const TABLE: &[Program] = &[
@@ -10,12 +10,13 @@ pub const TABLE: &[Program] = &[
     program("mkfs mke2fs mkfs.ext2 mkfs.ext3 mkfs.ext4 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkfs.ntfs mkdosfs newfs", Critical, "makes an empty file system", ""),
     program("lvremove vgremove pvremove lvreduce lvresize lvextend lvcreate vgcreate pvcreate pvmove lvconvert vgextend vgreduce cryptsetup dmsetup losetup multipath", Critical, "changes disks below their files", ""),
     program(
-        "passwd chpasswd chage useradd adduser userdel deluser usermod groupadd addgroup groupdel delgroup groupmod gpasswd newusers visudo vipw vigr chsh chfn pwconv \
+        "passwd chpasswd useradd adduser userdel deluser usermod groupadd addgroup groupdel delgroup groupmod gpasswd newusers visudo vipw vigr chsh chfn pwconv \
          ssh-copy-id authconfig realm update-crypto-policies pam-auth-update",
         Critical,
         "changes who may do what",
         "",
     ),
+    program("chage", Critical, "changes who may do what", "").judged(special::ageing),
     program("insmod rmmod modprobe depmod", Critical, "changes the kernel", ""),
     low("modinfo", "-andlp -F= --field="),
     program("umount swapoff fsfreeze fstrim sync", High, "changes file systems", ""),
@@ -44,8 +45,9 @@ pub const TABLE: &[Program] = &[
     program("gcc cc g++ clang as ld tcc rustc gdb lldb objcopy perf bpftrace bpftool stap trace-cmd criu", High, "makes or looks into programs", "").judged(special::perf),
     program("terraform tofu pulumi ansible ansible-playbook puppet chef-client salt salt-call packer vagrant eksctl kops kubeadm kubelet aws gcloud az doctl heroku gsutil s3cmd mc", High, "changes machines elsewhere", "").judged(special::cloud),
     program("swanctl ipsec wg wg-quick openvpn tailscale zerotier-cli", High, "changes or shows a private network", "").judged(special::first_word_reads),
-    program("alias unalias export declare typeset readonly local unset set shopt enable hash bind complete compgen compopt trap umask ulimit cd pushd popd dirs jobs fg bg wait read mapfile readarray getopts history fc type let shift return break continue exit logout times suspend caller help", Medium, "belongs to the shell", "").judged(special::builtin),
-    program("source .", High, "runs a file in the shell", "").judged(special::builtin),
+    program("alias unalias export declare typeset readonly local unset set shopt umask ulimit cd pushd popd dirs jobs fg bg wait read getopts history type let shift return break continue exit logout times suspend caller help", Medium, "belongs to the shell", "").judged(shell::builtin),
+    program("enable hash bind complete compgen compopt trap mapfile readarray fc", High, "has the shell run what it is given, now or later", "").judged(shell::builtin),
+    program("source .", High, "runs a file in the shell", "").judged(shell::builtin),
     program("xdg-open open start-stop-daemon daemon dbus-send busctl gdbus qdbus", High, "asks others to do something", "").judged(special::busctl),
     program("reset clear tput stty setterm tset dialog whiptail screen tmux byobu zellij", Medium, "changes the terminal, or waits at one", ""),
     program("link symlinks", Medium, "makes links", "").on(Operands::Copied),

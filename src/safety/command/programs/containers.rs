@@ -1,13 +1,17 @@
 //! Docker, Podman, Kubernetes and their like. What a daemon does for us happens outside the sandbox, so only what reads is allowed.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::kubectl;
+use super::{environment, kubectl};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const DAEMON: &[Need] = &[Need::Unix, Need::Internet, Need::Netlink, Need::Forks];
 
 const LIST: &str = "-aqls -f= -n= --all --filter= --format= --last= --latest --no-trunc --quiet --size --digests --tree --no-resolve";
 const INSPECT: &str = "-f= -s --format= --size --type= -v --verbose --pretty";
+
+/// Words behind the container's name are options of ps, which can show environments.
+const TOP: Program = safe("top", LIST).at_most(1, High, "hands options to ps, which may show environments");
+const BUILT: &str = "shows how it was built, passwords given to the build included";
 
 /// `docker restart`, and everything else that takes a service away or brings another.
 const ACTS: Program = program(
@@ -35,13 +39,16 @@ pub const TABLE: &[Program] = &[
             ("--config= --tlscacert= --tlscert= --tlskey= --runtime= --module=", High, "takes its settings, and programs to run, from elsewhere"),
         ])
         .with(&[
-            safe("ps images version info top port diff history", LIST),
+            safe("ps images version info port diff", LIST),
+            TOP,
+            program("history", Medium, BUILT, LIST),
             safe("stats", "-a --all --format= --no-trunc --no-stream"),
             low("logs", "-ft -n= --details --follow --since= --tail= --timestamps --until= --latest --names"),
             low("inspect", INSPECT),
             low("events", "-f= --filter= --format= --since= --until= --stream? --no-trunc"),
             safe("container", LIST).with(&[
-                safe("ls list ps top port diff stats", LIST),
+                safe("ls list ps port diff", LIST),
+                TOP,
                 safe("stats", "-a --all --no-stream --format="),
                 low("logs", "-ft -n= --details --follow --since= --tail= --timestamps --until="),
                 low("inspect", INSPECT),
@@ -49,7 +56,7 @@ pub const TABLE: &[Program] = &[
                 program("rm prune", High, "removes containers", ""),
                 ACTS,
             ]),
-            safe("image", LIST).with(&[safe("ls list history tree", LIST), low("inspect", INSPECT), program("rm prune", High, "removes images", ""), ACTS]),
+            safe("image", LIST).with(&[safe("ls list tree", LIST), program("history", Medium, BUILT, LIST), low("inspect", INSPECT), program("rm prune", High, "removes images", ""), ACTS]),
             safe("network", LIST).with(&[safe("ls list", LIST), low("inspect", INSPECT), program("create connect disconnect rm remove prune", High, "changes networks", "")]),
             safe("volume", LIST).with(&[safe("ls list", LIST), low("inspect", INSPECT), program("rm remove prune", Critical, "removes data", ""), program("create update", High, "makes a volume", "")]),
             safe("system", "").with(&[safe("df info events", "-v -f= --verbose --format= --filter= --since= --until="), program("prune", Critical, "removes whatever does not run, data included", "")]),
@@ -63,6 +70,7 @@ pub const TABLE: &[Program] = &[
             program("search", Medium, "goes to another machine", ""),
             ACTS,
         ])
+        .judged(environment::containers)
         .needing(DAEMON),
     low("docker-compose podman-compose", "-p= --project-name= --profile= --ansi=")
         .raised(&[("-f= --file= --env-file= --project-directory= -H= --host=", Medium, "takes its settings from elsewhere")])
@@ -73,7 +81,8 @@ pub const TABLE: &[Program] = &[
         .raised(&[("-r= -i= -c= --runtime-endpoint= --image-endpoint= --config=", Medium, "goes to another daemon")])
         .with(&[
             safe("ps pods images img version info stats statsp imagefsinfo", "-aqvo -l -o= -n= --all --quiet --verbose --no-trunc --latest --output= --name= --namespace= --state= --label= --id= --pod= --image="),
-            low("logs inspect inspectp inspecti", "-ftpq -o= --follow --tail= --since= --timestamps --previous --output= --quiet"),
+            program("inspect inspectp inspecti", High, environment::SHOWN, "-q -o= --output= --quiet"),
+            low("logs", "-ftpq -o= --follow --tail= --since= --timestamps --previous --output= --quiet"),
             program("exec", High, "runs a program inside a container", "").judged(super::wrappers::in_container),
             program("rm rmp rmi stop stopp start run runp create pull update", High, "changes what runs", ""),
         ])
@@ -81,7 +90,8 @@ pub const TABLE: &[Program] = &[
     low("helm", "-n= --namespace= --kube-context= --debug")
         .raised(&[("--kubeconfig= --kube-apiserver= --kube-token= --registry-config= --repository-config=", High, "takes its settings, and programs to run, from elsewhere")])
         .with(&[
-            low("list ls status history version env search show", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
+            low("list ls status history version env", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
+            program("search show", Medium, "asks other machines", ""),
             program("get template", High, "shows values, passwords included", ""),
             program("uninstall delete", Critical, "removes a release", ""),
             program("install upgrade rollback repo plugin push pull dependency create package test registry lint", High, "changes what runs", ""),

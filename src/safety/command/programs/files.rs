@@ -30,7 +30,7 @@ pub const TABLE: &[Program] = &[
     .on(Operands::Names)
     .raised(&[("--files0-from=", Medium, "reads its file names from a file")]),
     safe("stat", "-Lft -c= --dereference --file-system --cached= --format= --printf= --terse").on(Operands::Names),
-    safe(
+    low(
         "file",
         "-bdEhikLlnNprsSvzZ0 -e= -F= -P= --brief --exclude= --separator= --mime --mime-type --mime-encoding --keep-going --dereference \
          --no-dereference --no-buffer --preserve-date --raw --special-files --uncompress --print0",
@@ -81,7 +81,7 @@ pub const TABLE: &[Program] = &[
     safe("quota", "-gusvqwpAfml --human-readable? --show-mntpoint"),
     safe("repquota", "-acgiMnpstuvP --all --human-readable?"),
     low("find", "").judged(find::judge).why("walks folders and names what fits"),
-    safe("test [", "").judged(super::special::words).why("compares texts, or asks whether a file is there"),
+    safe("test [", "").judged(super::shell::test).why("compares texts, or asks whether a file is there"),
     program("mkdir", Medium, "makes a folder", "-pvZ -m= --parents --verbose --mode= --context?").on(Operands::Changed),
     program("rmdir", Medium, "removes an empty folder", "-pv --parents --verbose --ignore-fail-on-non-empty").on(Operands::Changed),
     program(

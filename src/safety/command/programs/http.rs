@@ -1,6 +1,7 @@
 //! curl, wget and their like: asking this machine's own services reads. Going elsewhere, sending, writing and credentials are
 //! somebody's to confirm.
 
+use super::super::away;
 use super::super::judge::{Judge, said};
 use super::super::plan::Run;
 use super::super::spec::{Program, low};
@@ -9,17 +10,19 @@ use crate::domain::DangerLevel::{self, High, Low, Medium};
 
 const CURL: Program = low(
     "curl",
-    "-sSfvikILgNjq046123 -m= -w= -A= -e= -r= -y= -Y= --silent --show-error --fail --fail-with-body --fail-early --verbose --include --insecure --head --location --globoff --no-buffer --max-time= --connect-timeout= \
+    "-sSfvikIgNjq046123 -m= -w= -A= -e= -r= -y= -Y= --silent --show-error --fail --fail-with-body --fail-early --verbose --include --insecure --head --globoff --no-buffer --max-time= --connect-timeout= \
      --write-out= --user-agent= --referer= --range= --http1.0 --http1.1 --http2 --http2-prior-knowledge --http3 --compressed --retry= --retry-delay= --retry-max-time= --retry-connrefused --retry-all-errors \
      --ipv4 --ipv6 --tlsv1.2 --tlsv1.3 --tlsv1 --tls-max= --no-keepalive --no-progress-meter --progress-bar -# --raw --path-as-is --max-redirs= --limit-rate= --speed-time= --speed-limit= --disable \
-     --keepalive-time= --no-alpn --url= --trace-time --max-filesize= --get -G --no-sessionid --expect100-timeout= --interface= --local-port= --tcp-nodelay --ssl-reqd --styled-output --json-output",
+     --keepalive-time= --no-alpn --trace-time --max-filesize= --get -G --no-sessionid --expect100-timeout= --local-port= --tcp-nodelay --ssl-reqd --styled-output --json-output",
 )
 .raised(&[
     ("-o= --output=", High, "writes a file"),
     ("-O -J -R --remote-name --remote-header-name --remote-name-all --create-dirs --output-dir= --remote-time -D= --dump-header= -c= --cookie-jar= --trace= --trace-ascii= --stderr= --hsts= --alt-svc= --libcurl= --etag-save=", High, "writes a file"),
     ("-d= --data= --data-raw= --data-binary= --data-ascii= --data-urlencode= --json= -F= --form= --form-string= -T= --upload-file= --mail-from= -Q= --quote= --url-query=", High, "sends something"),
     ("-X= --request=", High, "asks for a change"),
-    ("-H= --header= --proxy-header=", Low, "sends a header of its own"),
+    ("-L --location", Medium, "follows wherever it is sent, to other machines too"),
+    ("-H= --header= --proxy-header=", Medium, "sends a header that may ask for something else, or of another machine"),
+    ("--interface= --url=", Medium, "names an address in an unusual way"),
     ("-u= --user= -n --netrc --netrc-file= --netrc-optional --oauth2-bearer= -E= --cert= --key= --pass= --negotiate --ntlm --digest --basic --anyauth -b= --cookie= --aws-sigv4= --delegation= -U= --proxy-user=", Medium, "uses credentials"),
     ("--resolve= -x= --proxy= --preproxy= --socks4= --socks5= --socks5-hostname= --socks4a= --unix-socket= --abstract-unix-socket= --connect-to= --dns-servers= --doh-url= --noproxy= --haproxy-protocol", High, "goes another way than its address says"),
     ("-K= --config= --cacert= --capath= --engine= --egd-file= --random-file= -C= --continue-at= --crlfile= --proto= --proto-default= --proto-redir= --ftp-port= -P= --krb= -t= --telnet-option=", High, "reads its orders from elsewhere, or speaks something else than HTTP"),
@@ -48,6 +51,7 @@ pub fn curl(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
             ("-o" | "--output", Some("/dev/null" | "-" | "/dev/stdout")) => 2,
             ("-o/dev/null" | "-o-" | "--output=/dev/null", _) => 1,
             ("-X" | "--request", Some("GET" | "HEAD" | "OPTIONS")) => 2,
+            ("-H" | "--header", Some(header)) if is_harmless(header) => 2,
             ("-XGET" | "-XHEAD" | "-XOPTIONS" | "--request=GET" | "--request=HEAD", _) => 1,
             _ => 0,
         };
@@ -69,6 +73,12 @@ pub fn curl(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     valued_urls(judge, &kept);
     judge.note(&said(words), program.level, "asks over HTTP");
     Run::plain(words)
+}
+
+/// Says what kind of answer is wanted. Others may name another machine to a proxy here (`Host`), or another method than GET.
+fn is_harmless(header: &str) -> bool {
+    let name = header.split_once(':').map(|(name, _)| name.to_lowercase());
+    name.is_some_and(|name| matches!(name.as_str(), "accept" | "accept-encoding" | "accept-language" | "cache-control"))
 }
 
 fn is_cluster_with(word: &Word, last: char) -> bool {
@@ -122,6 +132,9 @@ pub fn wget(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     if !shows || into_file {
         judge.note(&said(words), High, "writes a file");
     }
+    if !words.iter().any(|word| word.text == "--max-redirect=0") {
+        judge.note(&said(words), Medium, "follows wherever it is sent, to other machines too: expected --max-redirect=0");
+    }
     addresses(judge, words, &scan.operands);
     judge.note(&said(words), program.level, "asks over HTTP");
     Run::plain(words)
@@ -144,7 +157,7 @@ fn addresses(judge: &mut Judge, words: &[Word], urls: &[&Word]) {
 
 /// This machine, elsewhere, or where a cloud keeps its keys.
 fn level(url: &Word) -> (DangerLevel, &'static str) {
-    let text = url.text.to_lowercase();
+    let text = url.text.to_ascii_lowercase();
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if rest.is_none() && text.contains("://") {
         return (High, "speaks something else than HTTP");
@@ -153,18 +166,97 @@ fn level(url: &Word) -> (DangerLevel, &'static str) {
     if authority.contains('@') || authority.contains(['{', '*', '\\', '%']) {
         return (High, "an address that is not what it looks like");
     }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    match host {
-        "localhost" | "127.0.0.1" | "::1" | "ip6-localhost" => (Low, "asks this machine"),
+    match away::host(authority) {
         "169.254.169.254" | "metadata.google.internal" | "metadata" | "fd00:ec2::254" | "100.100.100.200" | "169.254.170.2" => {
             (High, "asks where a cloud keeps its keys")
         }
-        _ if host.starts_with("127.") && host.split('.').count() == 4 && host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
-            (Low, "asks this machine")
+        _ if !away::here(authority) => (Medium, "asks another machine"),
+        // The text as it was written: paths have capitals.
+        _ if is_looked_at(&url.text[url.text.len() - rest.unwrap_or(&text).len() + authority.len()..]) => (Low, "asks this machine"),
+        _ => (Medium, "asks this machine for an address that may do something: a GET too can change things"),
+    }
+}
+
+/// What a service of this machine is asked for without a human: paths, what may stand in their query, why.
+/// Everything else is confirmed, since there are services that shut down, delete or show their secrets at a GET.
+const LOOKED_AT: [(&[&str], &[&str], &str); 6] = [
+    (&["", "/"], &[], "the front page, which every visitor asks for"),
+    (
+        &[
+            "/health",
+            "/healthz",
+            "/healthcheck",
+            "/health/live",
+            "/health/ready",
+            "/livez",
+            "/readyz",
+            "/ready",
+            "/live",
+            "/ping",
+            "/-/healthy",
+            "/-/ready",
+            "/actuator/health",
+        ],
+        &[],
+        "says whether it is well, and is asked all the time",
+    ),
+    (&["/metrics", "/actuator/prometheus", "/debug/vars"], &[], "figures, which are fetched all the time"),
+    (
+        &["/version", "/info", "/status", "/server-status", "/nginx_status", "/stub_status"],
+        &["auto"],
+        "says what it is and what it is doing",
+    ),
+    (
+        &["/api/v1/query", "/api/v1/query_range", "/api/v1/query_exemplars"],
+        &["query", "time", "start", "end", "step", "timeout"],
+        "Prometheus works out what is asked, and changes nothing",
+    ),
+    (&["/_cluster/health", "/_cat/health", "/_cat/nodes", "/_cat/indices"], &["pretty", "v"], "Elasticsearch says how it is"),
+];
+
+/// A path with its query, as it stands behind the authority.
+fn is_looked_at(address: &str) -> bool {
+    let address = address.split('#').next().unwrap_or_default();
+    let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
+    let mut names = query.into_iter().flat_map(|query| query.split('&')).map(|pair| pair.split('=').next().unwrap_or_default());
+    LOOKED_AT.iter().find(|(paths, ..)| paths.contains(&path)).is_some_and(|(_, asked, _)| names.all(|name| asked.contains(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_looked_at_only_in_its_exact_spelling() {
+        for (paths, asked, why) in LOOKED_AT {
+            assert!(!why.is_empty());
+            for path in paths {
+                assert!(is_looked_at(path) && is_looked_at(&format!("{path}#x")), "{path}");
+                assert!(asked.iter().all(|name| is_looked_at(&format!("{path}?{name}=1"))), "{path}");
+                for bad in [
+                    format!("{path}?action=delete"),
+                    format!("{path}/../shutdown"),
+                    format!("{path}%2e"),
+                    format!("{path};x"),
+                    format!("{path}\\x"),
+                ] {
+                    assert!(!is_looked_at(&bad), "{bad}");
+                }
+            }
         }
-        _ => (Medium, "asks another machine"),
+        let level = |text: &str| level(&Word::literal(text)).0;
+        for (text, expected) in [
+            ("localhost", Low),
+            ("HTTP://LocalHost:8080/health", Low),
+            ("localhost:8080/HEALTH", Medium),
+            ("localhost?x", Medium),
+            ("localhost:x@evil.example/health", High),
+            ("https://[::1]:8443/healthz", Low),
+            ("http://127.0.0.1.evil.example/health", Medium),
+            ("http://METADATA.google.internal/", High),
+            ("http://[fd00:ec2::254]/", High),
+        ] {
+            assert_eq!(level(text), expected, "{text}");
+        }
     }
 }

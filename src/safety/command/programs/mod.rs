@@ -3,18 +3,21 @@
 mod awk;
 mod changes;
 mod containers;
+mod environment;
 mod files;
 mod find;
 mod git;
 mod http;
 mod kill;
 mod kubectl;
+mod lookups;
 mod network;
 mod openssl;
 mod ps;
 mod redis;
 mod sed;
 mod services;
+mod shell;
 mod special;
 mod sql;
 mod stores;
@@ -25,7 +28,7 @@ mod wrappers;
 
 use super::judge::{Judge, said};
 use super::plan::Run;
-use super::spec::Program;
+use super::spec::{Need, Program};
 use super::syntax::{Kind, Word};
 use crate::domain::DangerLevel;
 
@@ -114,6 +117,7 @@ pub fn judge(judge: &mut Judge, words: &[Word]) -> Run {
     };
     match known(name) {
         Some(program) => {
+            addresses(judge, program, words);
             let run = match program.special {
                 Some(special) => special(judge, program, words),
                 None => by_table(judge, &mut vec![program], words, words),
@@ -124,6 +128,19 @@ pub fn judge(judge: &mut Judge, words: &[Word]) -> Run {
             judge.note(&said(words), DangerLevel::High, format!("`{name}` is not a program that is known here"));
             judge.any_tail(words);
             Run::plain(words)
+        }
+    }
+}
+
+/// A whole address is another machine's wherever it stands, for a program that goes there or may.
+fn addresses(judge: &mut Judge, program: &Program, words: &[Word]) {
+    let goes = program.needs.contains(&Need::Internet) || program.is_called("rpm");
+    // Those judge each address by itself.
+    if goes && !program.is_called("curl") && !program.is_called("wget") {
+        for word in words[1..].iter().filter(|word| word.text.contains("://")) {
+            let value =
+                word.text.split_once('=').filter(|(option, _)| option.starts_with('-')).map_or(word.text.as_str(), |(_, value)| value);
+            judge.machine(&Word { text: value.to_owned(), ..word.clone() });
         }
     }
 }
@@ -160,6 +177,9 @@ pub fn by_table(judge: &mut Judge, tables: &mut Vec<&'static Program>, words: &[
         };
         run.needs.extend(found.needs);
         return run;
+    }
+    if !program.subs.is_empty() && judge.piped {
+        judge.note(&said(whole), DangerLevel::High, "may take its orders from the pipe");
     }
     let reads = judge.operands(program, &scan);
     bounds(judge, program, &scan.options, scan.operands.len(), whole);
@@ -221,7 +241,7 @@ mod tests {
                 let lists = found.raises.iter().map(|(list, ..)| *list).chain([found.options]);
                 for entry in lists.flat_map(|list| list.split(' ')).filter(|entry| !entry.is_empty()) {
                     assert!(entry.starts_with(['-', '+']) && entry.len() > 1, "{}: `{entry}` is no option", found.names);
-                    let name = entry.trim_end_matches(['=', '?', '@']);
+                    let name = entry.trim_end_matches(super::super::spec::SIGNS);
                     let short = name.starts_with('-') && !name.starts_with("--") && !found.dashed;
                     assert!(!short || name == entry || name.len() == 2, "{}: `{entry}` takes a value for several letters", found.names);
                 }

@@ -1,7 +1,7 @@
 //! Programs that look at the network: this machine's tables, and whether others answer.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{http, special};
+use super::{http, lookups};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const SOCKETS: &[Need] = &[Need::Netlink, Need::Unix];
@@ -21,6 +21,7 @@ pub const TABLE: &[Program] = &[
          --resolve --no-header --oneline --options --ipv4 --ipv6 --family= --query= --socket= --packet --dccp --sctp --vsock --bpf --threads --tos --cgroup",
     )
     .raised(&[("-K --kill", Critical, "closes other programs' connections"), ("-D= --diag= -F= --filter=", Medium, "reads or writes another file"), ("-E --events", Medium, "goes on until it is stopped")])
+    .judged(lookups::sockets)
     .needing(LOOKERS),
     safe("netstat", "-46aeFgiIlMNnoprsStTuvVWwxC --all --listening --numeric --numeric-hosts --numeric-ports --tcp --udp --raw --unix --programs --program --route --interfaces? --statistics --extend --timers --wide --groups --inet --inet6 --verbose --symbolic")
         .on(Operands::Nothing)
@@ -46,29 +47,33 @@ pub const TABLE: &[Program] = &[
     .needing(SOCKETS),
     safe("ifconfig", "-asv").at_most(1, Critical, "changes the network").needing(SOCKETS),
     safe("route", "-nevFC46 -A= --numeric --extend --verbose").at_most(0, Critical, "changes where packets go").needing(SOCKETS),
-    safe("arp", "-aenvD -H= -i= --all --numeric --verbose --device=").raised(&[("-d -s -f? --delete --set --file?", Critical, "changes the table of neighbours")]).needing(SOCKETS),
+    safe("arp", "-aenvD -H= -i= --all --numeric --verbose --device=").on(Operands::Machines).raised(&[("-d -s -f? --delete --set --file?", Critical, "changes the table of neighbours")]).needing(SOCKETS),
     safe("ethtool", "-aceghiklmnPSTxu --show-features --statistics --driver --show-ring --show-channels --show-coalesce --json")
         .raised(&[("-s -K -G -L -C -A -N -X -U -E -f -r -t -p -d -w= --change --features --set-ring --reset --flash --test --negotiate --identify", High, "changes a network card")])
         .needing(OUT),
-    safe("iwconfig iw nmcli networkctl", "").judged(special::first_word_reads).needing(SOCKETS),
+    safe("iwconfig iw nmcli networkctl", "").judged(super::special::first_word_reads).needing(SOCKETS),
     low("resolvectl systemd-resolve", "-46 -i= -p= -t= -c= --interface= --protocol= --type= --class= --legend? --no-pager --json=")
         .with(&[
-            low("status statistics query service openpgp tlsa dns domain llmnr mdns dnssec nta default-route", ""),
+            low("status statistics", ""),
+            low("query service openpgp tlsa", "").on(Operands::Machines),
+            low("dns domain llmnr mdns dnssec nta default-route", "").at_most(1, High, "changes the resolver"),
             program("reset-statistics reset-server-features flush-caches revert log-level", Medium, "changes the resolver", ""),
         ])
         .needing(OUT),
     low("ping ping4 ping6", "-46aAbdDhHLnOqrRUv -c= -i= -I= -l= -m= -M= -N= -p= -Q= -s= -S= -t= -T= -w= -W= -e= -F=")
+        .on(Operands::Machines)
         .raised(&[("-f", High, "floods"), ("-l=", Medium, "sends many at once")])
         .needing(OUT),
-    low("traceroute tracepath traceroute6 tracert", "-46bdeFInTUrVlD -A -f= -g= -i= -m= -M= -N= -p= -q= -s= -t= -w= -z= -O= -P= --resolve-hostnames").needing(OUT),
+    low("traceroute tracepath traceroute6 tracert", "-46bdeFInTUrVlD -A -f= -g=^ -i= -m= -M= -N= -p= -q= -s= -t= -w= -z= -O= -P= --resolve-hostnames").on(Operands::Machines).needing(OUT),
     low("mtr", "-46bejlnoprTtuwxz -c= -i= -m= -f= -P= -s= -a= -B= -G= -Q= -Z= -U= --report --report-wide --report-cycles= --no-dns --json --csv --tcp --udp --port= --interval= --show-ips")
+        .on(Operands::Machines)
         .only_with(&["-r", "-w", "-c", "--report", "--report-wide", "--json", "-j", "--csv"], Medium, "waits at a terminal")
         .needing(&[Need::Internet, Need::Netlink, Need::Unix, Need::Forks]),
-    low("dig delv kdig", "-46hmruv -b= -c= -p= -q= -t= -x=").raised(&[("-f=@", Medium, "reads its questions from a file"), ("-k= -y=", Medium, "uses a key")]).needing(OUT),
-    low("nslookup", "-type= -query= -q= -debug -nodebug -port= -timeout= -class= -retry= -d2 -recurse -norecurse -vc").dashed().needing(OUT),
-    low("host", "-46aAClrsTUvVw -c= -m= -N= -p= -R= -t= -W=").needing(OUT),
-    low("whois", "-alLmMcxbBGdHKrR -h= -p= -i= -T= -v= -q= -s= -g=").needing(OUT),
-    low("nc ncat netcat", "-46bCDdhnNrStuvzZ -i= -I= -O= -p= -q= -s= -T= -V= -w= -W=").only_with(&["-z"], High, "sends and receives whatever it is given")
+    low("dig delv kdig", "-46hmruv -b= -c= -p= -q=^ -t= -x=^").judged(lookups::dig).raised(&[("-f=@", Medium, "reads its questions from a file"), ("-k= -y=", Medium, "uses a key")]).needing(OUT),
+    low("nslookup", "-type= -query= -q= -debug -nodebug -port= -timeout= -class= -retry= -d2 -recurse -norecurse -vc").dashed().judged(lookups::asks).needing(OUT),
+    low("host", "-46aAClrsTUvVw -c= -m= -N= -p= -R= -t= -W=").on(Operands::Machines).needing(OUT),
+    program("whois", Medium, "asks other machines, wherever it is sent", "-alLmMcxbBGdHKrR -h= -p= -i= -T= -v= -q= -s= -g=").needing(OUT),
+    low("nc ncat netcat", "-46bCDdhnNrStuvzZ -i= -I= -O= -p= -q= -s= -T= -V= -w= -W=").on(Operands::First).only_with(&["-z"], High, "sends and receives whatever it is given")
         .raised(&[("-e= -c= --exec= --sh-exec= --lua-exec=", Critical, "gives a program to the network"), ("-l -k --listen", High, "lets others in"), ("-x= -X= -P= --proxy=", Medium, "goes through another machine")]).needing(OUT),
     low("curl", "").judged(http::curl).needing(OUT),
     low("wget", "").judged(http::wget).needing(OUT),
@@ -83,7 +88,7 @@ pub const TABLE: &[Program] = &[
         .needing(&[Need::Netlink, Need::Firewall]),
     low("iptables-save ip6tables-save", "-c -t= --counters --table=").raised(&[("-f= --file= -M= --modprobe=", High, "writes a file, or runs another program")]).needing(&[Need::Netlink, Need::Firewall]),
     low("nft", "-nsajNSupy -n --numeric --stateless --handle --json --terse").raised(&[("-f= --file= -i --interactive -I= -D=", Critical, "changes the firewall")]).with(&[low("list", ""), program("add create delete destroy flush insert replace rename reset import", Critical, "changes the firewall", "")]).needing(&[Need::Netlink, Need::Firewall]),
-    low("ipset", "-n -t -o= -terse -name -output=").dashed().with(&[low("list save test -L -n", "")]).needing(&[Need::Netlink, Need::Firewall]),
+    low("ipset", "-n -t -o= -terse -name -output=").dashed().with(&[low("list save -L -n", ""), low("test", "").on(Operands::Machines)]).needing(&[Need::Netlink, Need::Firewall]),
     low("conntrack", "-L -S -C -s= -d= -p= -f= -o= --orig-src= --orig-dst= --proto= --output= --stats --count --dump")
         .raised(&[("-D -F -U -I --delete --flush --update --create", Critical, "drops connections"), ("-E --event", Medium, "goes on until it is stopped")])
         .needing(&[Need::Netlink, Need::Firewall]),
@@ -92,9 +97,9 @@ pub const TABLE: &[Program] = &[
     ]).needing(SOCKETS),
     low("bridge", "-s -d -j -c -statistics -details -json").dashed().with(&[safe("link fdb vlan mdb", "").with(&[SHOWN, CHANGED])]).needing(SOCKETS),
     low("openssl", "").judged(super::openssl::judge).needing(OUT),
-    low("chronyc", "-anvm46 -h= -p= -N").with(&[safe("tracking sources sourcestats activity ntpdata clients serverstats rtcdata authdata selectdata", "-av")]).needing(OUT),
-    low("ntpq ntpstat ntpdc", "-npw46 --peers --numeric").raised(&[("-c= -i --command=", Medium, "may change the time server")]).needing(OUT),
+    low("chronyc", "-anvm46 -h=! -p= -N").with(&[safe("tracking sources sourcestats activity ntpdata clients serverstats rtcdata authdata selectdata", "-av").on(Operands::Machines)]).needing(OUT),
+    low("ntpq ntpstat ntpdc", "-npw46 --peers --numeric").judged(lookups::asks).raised(&[("-c= -i --command=", Medium, "may change the time server")]).needing(OUT),
     safe("timedatectl hostnamectl", "-a -p= --no-pager --all --property= --value --json= --static --transient --pretty").with(&[safe("status show timesync-status show-timesync list-timezones", "-a -p= --no-pager --all --property= --value")]).needing(&[Need::Unix]),
     low("loginctl", "-al -p= -n= -o= --no-pager --no-legend --all --full --property= --value --lines=").with(&[safe("list-sessions session-status show-session list-users user-status show-user list-seats seat-status show-seat", "")]).needing(&[Need::Unix]),
-    program("ufw firewall-cmd iptables-restore ip6tables-restore iptables-apply ebtables arptables fail2ban-client setenforce semanage setsebool restorecon auditctl aa-disable aa-enforce aa-complain apparmor_parser", Critical, "changes security", "").judged(special::security_status),
+    program("ufw firewall-cmd iptables-restore ip6tables-restore iptables-apply ebtables arptables fail2ban-client setenforce semanage setsebool restorecon auditctl aa-disable aa-enforce aa-complain apparmor_parser", Critical, "changes security", "").judged(super::special::security_status),
 ];

@@ -2,7 +2,7 @@
 
 use super::super::judge::{Judge, said};
 use super::super::plan::Run;
-use super::super::spec::{Program, low, safe};
+use super::super::spec::{Operands, Program, low, safe};
 use super::super::syntax::Word;
 use super::by_table;
 use crate::domain::DangerLevel::{High, Medium};
@@ -25,13 +25,15 @@ static OPENSSL: Program = low("openssl", "").with(&[
     .raised(SHOWN),
     low(
         "s_client",
-        "-connect= -servername= -showcerts -brief -starttls= -tls1 -tls1_1 -tls1_2 -tls1_3 -no_tls1 -no_tls1_1 -no_tls1_2 -no_tls1_3 -verify= -verify_return_error -verify_hostname= \
-         -status -alpn= -cipher= -ciphersuites= -CAfile= -CApath= -4 -6 -quiet -ign_eof -no_ign_eof -prexit -state -host= -port= -msg -tlsextdebug -noservername -groups= -curves= -sigalgs= -name= -xmpphost= \
+        "-connect=^ -servername=^ -showcerts -brief -starttls= -tls1 -tls1_1 -tls1_2 -tls1_3 -no_tls1 -no_tls1_1 -no_tls1_2 -no_tls1_3 -verify= -verify_return_error -verify_hostname= \
+         -status -alpn= -cipher= -ciphersuites= -CAfile= -CApath= -4 -6 -quiet -ign_eof -no_ign_eof -prexit -state -host=^ -port= -msg -tlsextdebug -noservername -groups= -curves= -sigalgs= -name= -xmpphost= \
          -no_ticket -reconnect -serverinfo= -security_debug -crlf -nocommands",
     )
     .dashed()
+    .on(Operands::Machines)
+    .judged(client)
     .raised(SHOWN),
-    low("crl req verify ocsp asn1parse", "-in=@ -inform= -noout -text -subject -issuer -lastupdate -nextupdate -fingerprint -CAfile= -CApath= -untrusted= -verify -partial_chain -purpose= -show_chain -i -pubkey -modulus -url= -host= -no_nonce -resp_text -VAfile= -hash -nameopt= -offset= -length= -dump")
+    low("crl req verify ocsp asn1parse", "-in=@ -inform= -noout -text -subject -issuer -lastupdate -nextupdate -fingerprint -CAfile= -CApath= -untrusted= -verify -partial_chain -purpose= -show_chain -i -pubkey -modulus -url=^ -host=^ -no_nonce -resp_text -VAfile= -hash -nameopt= -offset= -length= -dump")
         .dashed()
         .raised(&[
             ("-out= -keyout= -writerand= -new -x509 -newkey= -index= -rsigner= -rkey=", High, "writes a file, or makes a key"),
@@ -49,6 +51,14 @@ const fn program_of_keys() -> Program {
         "handles keys, or writes files",
         "",
     )
+}
+
+/// What comes down the pipe goes to whoever it connects to, this machine's own services included.
+fn client(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    if judge.piped {
+        judge.note(&said(words), High, "sends whatever comes down the pipe");
+    }
+    by_table(judge, &mut vec![program], words, words)
 }
 
 pub fn judge(judge: &mut Judge, _: &Program, words: &[Word]) -> Run {

@@ -4,11 +4,11 @@ use super::super::judge::{Judge, said};
 use super::super::plan::Run;
 use super::super::spec::Program;
 use super::super::syntax::Word;
+use super::environment::SHOWN;
 use crate::domain::DangerLevel::{High, Medium, Safe};
 
 const VALUED: &str = "CGgpqosutUO";
 const BARE_VALUED: &str = "oOpqUkt";
-const ENVIRONMENT: &str = "shows the environment of programs, passwords included";
 const LONG: [&str; 24] = [
     "--forest",
     "--no-headers",
@@ -57,6 +57,10 @@ pub fn judge(judge: &mut Judge, _: &Program, words: &[Word]) -> Run {
             });
         }
     }
+    // A column of that name, in whatever list and spelling.
+    if let Some(word) = words.iter().find(|word| word.text.to_lowercase().contains("environ")) {
+        judge.note(&word.raw, High, SHOWN);
+    }
     judge.note(&text, Safe, "shows processes");
     Run::plain(words)
 }
@@ -80,9 +84,9 @@ fn letters_of(judge: &mut Judge, letters: &str, dashed: bool) -> bool {
         let rest = &letters[at + letter.len_utf8()..];
         let valued = if dashed { VALUED } else { BARE_VALUED }.contains(letter);
         match letter {
-            'e' | 'E' if !dashed => judge.note(letters, High, ENVIRONMENT),
+            'e' | 'E' if !dashed => judge.note(letters, High, SHOWN),
             // `-auxe` is taken for `auxe` where there is no user `xe`.
-            'u' if dashed && rest.contains('e') => judge.note(letters, High, ENVIRONMENT),
+            'u' if dashed && rest.contains('e') => judge.note(letters, High, SHOWN),
             _ if valued => return rest.is_empty(),
             c if c.is_ascii_alphabetic() => {}
             _ => judge.note(letters, Medium, "an option that is not known here"),

@@ -8,7 +8,7 @@ use crate::domain::DangerLevel::{self, Critical, High, Low, Medium};
 
 const REDIS: Program = low(
     "redis-cli",
-    "-23ce -h= -p= -s= -n= -r= -i= --raw --no-raw --csv --json --quoted-json --latency --latency-history --latency-dist --stat --bigkeys --memkeys --hotkeys --no-auth-warning --tls --insecure --sni= --cluster-mode --verbose",
+    "-23ce -h=^ -p= -s= -n= -r= -i= --raw --no-raw --csv --json --quoted-json --latency --latency-history --latency-dist --stat --bigkeys --memkeys --hotkeys --no-auth-warning --tls --insecure --sni=^ --cluster-mode --verbose",
 )
 .raised(&[
     ("-a= --pass= --user= --askpass -u= --cert= --key=", Medium, "uses a password"),

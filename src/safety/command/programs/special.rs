@@ -6,11 +6,11 @@ use super::super::spec::{Program, low};
 use super::super::syntax::{Kind, Word};
 use crate::domain::DangerLevel::{self, Critical, High, Low, Medium, Safe};
 
-fn texts(words: &[Word]) -> Vec<&str> {
+pub fn texts(words: &[Word]) -> Vec<&str> {
     words[1.min(words.len())..].iter().map(|word| word.text.as_str()).collect()
 }
 
-fn noted(judge: &mut Judge, words: &[Word], level: DangerLevel, why: &str) -> Run {
+pub fn noted(judge: &mut Judge, words: &[Word], level: DangerLevel, why: &str) -> Run {
     for word in &words[1.min(words.len())..] {
         if let Some(why) = word.unknown() {
             judge.note(&word.raw, level.max(Medium), format!("{why}: it may become anything the program understands"));
@@ -221,7 +221,7 @@ pub fn packages(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
         }
         ("zypper", "se" | "search" | "info" | "lu" | "list-updates" | "repos") => true,
         ("apk", "info" | "list" | "policy" | "version")
-        | ("snap" | "flatpak", "list" | "info" | "changes")
+        | ("snap" | "flatpak", "list" | "changes")
         | ("brew", "list" | "info" | "outdated") => true,
         _ => false,
     };
@@ -267,20 +267,6 @@ pub fn cloud(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     noted(judge, words, level, why)
 }
 
-/// Builtins change the shell they run in; here there is none.
-pub fn builtin(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
-    judge.hinder(&said(words), "belongs to the shell, and no shell is run");
-    words[1..].iter().filter(|word| word.text.contains(' ')).for_each(|word| judge.hidden_in(&word.text));
-    for word in &words[1..] {
-        if let Some((name, value)) =
-            word.text.split_once('=').filter(|_| matches!(words[0].text.as_str(), "export" | "declare" | "typeset" | "local" | "readonly"))
-        {
-            super::variable(judge, name, &Word { text: value.to_owned(), ..word.clone() });
-        }
-    }
-    noted(judge, words, program.level, program.why)
-}
-
 pub fn busctl(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let reads = words[0].text == "busctl"
         && matches!(texts(words).as_slice(), [] | ["list" | "status" | "tree"] | ["status" | "tree", _] | ["introspect", _, _]);
@@ -315,6 +301,8 @@ pub fn service(judge: &mut Judge, _: &Program, words: &[Word]) -> Run {
         && !words[1].text.contains('/');
     let stops = texts(words).iter().any(|text| text.starts_with('-') && *text != "--status-all");
     let (level, why) = match (reads, stops) {
+        // One unit with the end of its log.
+        (true, _) if words.len() == 3 => (Low, "shows how a service is"),
         (true, _) => (Safe, "shows how services are"),
         (false, _) => (High, "changes what runs"),
     };
@@ -322,4 +310,19 @@ pub fn service(judge: &mut Judge, _: &Program, words: &[Word]) -> Run {
         judge.note(&said(words), High, "changes what runs");
     }
     noted(judge, words, level, why)
+}
+
+/// `fdisk -l` alone reads; whatever else is on the line may write.
+pub fn partitions(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let lists = match texts(words).split_first() {
+        Some((&("-l" | "--list"), disks)) => disks.iter().all(|disk| disk.starts_with("/dev/")),
+        _ => false,
+    };
+    noted(judge, words, if lists { Low } else { program.level }, if lists { "lists partitions" } else { program.why })
+}
+
+/// `chage -l ana`
+pub fn ageing(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let lists = matches!(texts(words).as_slice(), ["-l" | "--list", user] if !user.starts_with('-'));
+    noted(judge, words, if lists { Low } else { program.level }, if lists { "shows when a password ends" } else { program.why })
 }

@@ -9,7 +9,7 @@ use crate::domain::DangerLevel::{self, Critical, High, Low, Medium};
 
 const PSQL: Program = low(
     "psql",
-    "-AHlnqSsStwxXaeEz01 -c= -d= -F= -h= -p= -P= -R= -U= -T= -L= -o= --command= --dbname= --host= --port= --username= --no-align --tuples-only --expanded --csv --html --list --no-psqlrc --no-password --pset= --quiet --field-separator= --record-separator= --echo-errors --single-transaction",
+    "-AHlnqSsStwxXaeEz01 -c= -d=% -F= -h=! -p= -P= -R= -U= -T= -L= -o= --command= --dbname=% --host=! --port= --username= --no-align --tuples-only --expanded --csv --html --list --no-psqlrc --no-password --pset= --quiet --field-separator= --record-separator= --echo-errors --single-transaction",
 )
 .raised(&[
     ("-f= --file= -v= --set= --variable=", High, "runs statements that are not on the command line"),
@@ -18,7 +18,7 @@ const PSQL: Program = low(
 ]);
 const MYSQL: Program = low(
     "mysql",
-    "-ABEGHNnqsrtvVwXCbf -e= -h= -P= -u= -S= -D= -# --execute= --host= --port= --user= --socket= --database= --batch --silent --table --vertical --skip-column-names --column-names --raw --connect-timeout= --protocol= --no-auto-rehash --html --xml",
+    "-ABEGHNnqsrtvVwXCbf -e= -h=^ -P= -u= -S= -D= -# --execute= --host=^ --port= --user= --socket= --database= --batch --silent --table --vertical --skip-column-names --column-names --raw --connect-timeout= --protocol= --no-auto-rehash --html --xml",
 )
 .raised(&[
     ("-p? --password? --defaults-file= --defaults-extra-file= --defaults-group-suffix= --login-path= --ssl-key=", Medium, "uses a password"),
@@ -94,6 +94,7 @@ pub fn mysql(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
 
 fn client(judge: &mut Judge, program: &Program, words: &[Word], table: &Program, given_by: &[&str], lists: &[&str]) -> Run {
     let scan = judge.scan(&[table], &words[1..], false);
+    scan.operands.iter().for_each(|word| judge.database(word));
     let statements = statements(words, given_by);
     if statements.is_empty()
         && !scan.options.iter().any(|option| lists.contains(&option.as_str()) || option == "-V" || option == "--version")

@@ -1,6 +1,6 @@
 //! Databases and their clients. What is asked of one is read by `sql` and `redis`; what those do not know is somebody's to confirm.
 
-use super::super::spec::{Need, Program, low, program};
+use super::super::spec::{Need, Operands, Program, low, program};
 use super::{redis, sql};
 use crate::domain::DangerLevel::{Critical, High, Low, Medium};
 
@@ -10,9 +10,9 @@ pub const TABLE: &[Program] = &[
     program("redis-cli valkey-cli keydb-cli", Low, "asks Redis", "").judged(redis::judge).needing(NET),
     program("psql", Low, "asks PostgreSQL", "").judged(sql::psql).needing(NET),
     program("mysql mariadb", Low, "asks MySQL", "").judged(sql::mysql).needing(NET),
-    low("pg_isready", "-q -d= -h= -p= -t= -U= --dbname= --host= --port= --quiet --timeout= --username=").needing(NET),
+    low("pg_isready", "-q -d=% -h=! -p= -t= -U= --dbname=% --host=! --port= --quiet --timeout= --username=").needing(NET),
     low("pg_lsclusters pg_config pg_controldata", "-hjs -D="),
-    low("mysqladmin mariadb-admin", "-h= -P= -u= -S= -i= -c= -r -v --host= --port= --user= --socket= --sleep= --count= --relative --verbose")
+    low("mysqladmin mariadb-admin", "-h=^ -P= -u= -S= -i= -c= -r -v --host=^ --port= --user= --socket= --sleep= --count= --relative --verbose")
         .raised(&[("-p? --password? --defaults-file= --defaults-extra-file=", Medium, "uses a password")])
         .with(&[
             low("status ping processlist extended-status version variables", ""),
@@ -28,10 +28,10 @@ pub const TABLE: &[Program] = &[
     program("createdb createuser pg_restore mongorestore vacuumdb reindexdb clusterdb", High, "changes a database", ""),
     program("pg_ctl pg_ctlcluster pg_promote patronictl repmgr stolonctl orchestrator-client pg_autoctl mysqlfailover mysqlrpladmin pg_resetwal pg_rewind", Critical, "moves or stops a database", "")
         .judged(super::special::list_only),
-    low("kafka-topics kafka-topics.sh kafka-consumer-groups kafka-consumer-groups.sh", "--list --describe --bootstrap-server= --topic= --group= --all-groups --all-topics --members --offsets --state? --verbose --under-replicated-partitions --unavailable-partitions --timeout=")
+    low("kafka-topics kafka-topics.sh kafka-consumer-groups kafka-consumer-groups.sh", "--list --describe --bootstrap-server=^ --topic= --group= --all-groups --all-topics --members --offsets --state? --verbose --under-replicated-partitions --unavailable-partitions --timeout=")
         .only_with(&["--list", "--describe"], High, "changes topics or groups")
         .raised(&[("--delete --reset-offsets --execute --delete-offsets", Critical, "removes data, or what was read of it"), ("--create --alter --command-config= --zookeeper=", High, "changes topics")])
         .needing(&[Need::Internet, Need::Unix, Need::Netlink, Need::Forks]),
-    low("memcstat memcping", "-s= --servers=").needing(NET),
+    low("memcstat memcping", "-s=^ --servers=^").on(Operands::Machines).needing(NET),
     program("memcflush memcrm", Critical, "empties a cache", ""),
 ];

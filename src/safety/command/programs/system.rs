@@ -1,7 +1,7 @@
 //! Programs that show what the machine and its processes are doing.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{ps, special};
+use super::{lookups, ps, special};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const PIDS: &[(&str, crate::domain::DangerLevel, &str)] = &[("-F= --pidfile=", Medium, "reads another file")];
@@ -31,10 +31,12 @@ pub const TABLE: &[Program] = &[
     safe("lsof", "-abCDhlnNoOPRtUvVXwx -c= -d= -e= -E -f? -F? -g? -i? -k= -K? -L? -p= -r? -s? -S? -T? -u= -z? -Z? +c= +L? +d= +D= -Q")
         .on(Operands::Names)
         .raised(&[("-m= +m= -A= -D=", Medium, "reads or writes another file")])
+        .judged(lookups::open_files)
         .needing(&[Need::Processes, Need::Forks]),
     safe("fuser", "-acCIlmMnsuvV -4 -6 -n= --all --mount --verbose --user --namespace= --ipv4 --ipv6 --silent --list-signals")
         .on(Operands::Names)
         .raised(&[("-k --kill -i --interactive", High, "kills every process that uses it")])
+        .judged(lookups::users)
         .needing(&[Need::Processes]),
     safe("uname", "-asnrvmpio --all --kernel-name --nodename --kernel-release --kernel-version --machine --processor --operating-system").on(Operands::Nothing),
     safe("lsb_release", "-acdirsv --all --short --id --description --release --codename").needing(&[Need::Forks]),
@@ -51,7 +53,7 @@ pub const TABLE: &[Program] = &[
     safe("faillog", "-a -u= -t= --all --user= --time=").raised(&[("-l= -m= -r", High, "changes who may log in")]),
     safe("id groups", "-agGnruzZ --context --group --groups --name --real --user --zero"),
     safe("whoami", "").on(Operands::Nothing),
-    safe("getent", "-s= -i --service= --no-idn").judged(special::getent),
+    safe("getent", "-s= -i --service= --no-idn").judged(lookups::getent),
     safe("lscpu lsmem lsns lsipc lslocks", "-abcdeJlmnpqrsStuxyBCGgOPQT -o= -i= -N= --all --bytes --cache? --caches? --extended? --json --list --parse? --output= --output-all --noheadings --raw --summary? --task= --type= --pid= --global --hex --online --offline --human-readable"),
     safe("lspci lsusb lsmod lshw lsscsi lsinitramfs", "-bDkmntvxsPqQ -d= -s= -i= --short --class= -C= -json").raised(&[("-F= -p= -A= -O= -H= --sanitize", Medium, "reads another file or the hardware itself")]),
     safe("dmidecode", "-qu -s= -t= -H= --quiet --string= --type= --handle=").raised(&[("--dump-bin=", High, "writes a file"), ("-d= --dev-mem= --from-dump=", High, "reads raw memory")]),
@@ -84,9 +86,11 @@ pub const TABLE: &[Program] = &[
     safe("systemd-detect-virt", "-cvqr --container --vm --quiet --private-users"),
     low("systemd-analyze", "--no-pager --user --system --fuzz= --man?").with(&[
         safe("time blame critical-chain calendar timespan timestamp syscall-filter unit-paths condition filesystems exit-status capability", ""),
-        low("security verify cat-config dump plot dot unit-files", ""),
+        low("security verify cat-config", "").on(Operands::Contents),
+        low("plot dot unit-files", ""),
+        program("dump", High, super::environment::SHOWN, ""),
     ]),
-    low("coredumpctl", "-1rq -n= -F= -S= -U= --no-pager --no-legend --since= --until= --reverse --field= --all --json=").with(&[
+    low("coredumpctl", "-1rq -n= -S= -U= --no-pager --no-legend --since= --until= --reverse --all --json=").raised(&[("-F= --field=", Medium, "shows every value that a field had, the environment of crashed programs included")]).with(&[
         low("list info", "-1rq -n= -S= -U= --no-pager --no-legend --since= --until= --reverse"),
         program("dump", High, "writes out a process's memory", ""),
         program("debug gdb", High, "starts a debugger", ""),

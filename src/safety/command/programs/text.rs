@@ -84,7 +84,7 @@ pub const TABLE: &[Program] = &[
     .judged(super::special::jq),
     safe("seq", "-w -f= -s= --format= --separator= --equal-width -#"),
     safe("echo", "").judged(super::special::words),
-    safe("printf", "").judged(super::special::words),
+    safe("printf", "").judged(super::shell::printf),
     safe("true false", "").judged(super::special::words),
     program("yes", Medium, "writes the same line until it is stopped", ""),
     safe("sleep", "").why("waits"),
@@ -111,7 +111,8 @@ pub const TABLE: &[Program] = &[
     program("wall write mesg", Medium, "writes on other people's terminals", ""),
     program("logger", Medium, "writes into the log", ""),
     program("logrotate savelog", High, "moves and removes logs", ""),
-    program("wipefs blkdiscard fallocate sgdisk sfdisk fdisk cfdisk gdisk parted partprobe mkswap debugfs tune2fs resize2fs xfs_growfs xfs_repair fsck e2fsck badblocks hdparm", Critical, "changes disks below their files", ""),
+    program("wipefs blkdiscard fallocate sgdisk cfdisk gdisk parted partprobe mkswap debugfs tune2fs resize2fs xfs_growfs xfs_repair fsck e2fsck badblocks hdparm", Critical, "changes disks below their files", ""),
+    program("fdisk sfdisk", Critical, "changes disks below their files", "").judged(super::special::partitions),
 ];
 
 const PATTERN: Operands = Operands::Pattern(&["-e", "-f", "--regexp", "--file"]);
