@@ -1,6 +1,6 @@
 //! Where this machine ends. Whoever is spoken to, and whoever is asked for a name, hears what is in it: a file's text fits into a name.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 pub const WHY: &str = "names another machine, or a name to ask for: what is in it goes out";
 
