@@ -42,7 +42,7 @@ lint: toolchain
 	rustfmt --check --edition 2024 fuzz/src/main.rs
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
-bench: toolchain
+bench: setup toolchain
 	$(CARGO) bench --locked --bench '*'
 
 # Another seed each time; it is printed, and the same one tries the same again.

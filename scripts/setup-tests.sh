@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests use as real parts. Idempotent; touches nothing when all are there.
+# Installs the Debian packages that the tests and benchmarks use as real parts. Idempotent; touches nothing when all are there.
 # Starts no service, stops none that was running before, removes no package. What cannot be installed is named, and the
 # script still ends well: the tests that need the part then fail and name the package.
 set -euo pipefail
@@ -25,6 +25,7 @@ readonly NEEDS=(
   python3:python3
   openssl:openssl
   mkfs.ext4:e2fsprogs
+  wrk:wrk
 )
 
 # Packages that bring no command by which to tell: a static busybox, the C library's headers, certificates for crates.io; PostgreSQL keeps
