@@ -6,6 +6,7 @@ mod budgets;
 mod commands;
 mod floor;
 mod marks;
+mod mistakes;
 mod policies;
 mod random;
 mod risk;

@@ -42,8 +42,7 @@ impl Policies {
             let file = File { name, text };
             shelf.take(&file);
         }
-        shelf.validate(&validator, files);
-        shelf.look_for_strange_names(&Names::of(SCHEMA).map_err(whole)?, files);
+        shelf.validate(&validator, &Names::of(SCHEMA).map_err(whole)?, files);
         let Shelf { set, written, mut problems } = shelf;
         // Cedar tells a mistake once for each action it matters to, in any order.
         problems.sort();
@@ -167,23 +166,34 @@ impl Shelf {
         }
     }
 
-    /// Strictly: an unknown attribute, a wrong type, a comparison that never holds.
-    fn validate(&mut self, validator: &Validator, files: &[(String, String)]) {
+    /// Strictly: an unknown attribute, a wrong type, a comparison that never holds. Then the names in what Cedar takes.
+    fn validate(&mut self, validator: &Validator, names: &Names, files: &[(String, String)]) {
         let result = validator.validate(&self.set, ValidationMode::Strict);
         let errors: Vec<_> = result.validation_errors().map(|error| (error.policy_id(), error as &dyn Diagnostic)).collect();
         // That it never applies follows from what is wrong with it.
         let warnings = result.validation_warnings().map(|warning| (warning.policy_id(), warning as &dyn Diagnostic));
         let warnings: Vec<_> = warnings.filter(|(id, _)| errors.iter().all(|(other, _)| other != id)).collect();
-        let wrong = errors.into_iter().chain(warnings);
-        for (id, diagnostic) in wrong {
-            let text = |name: &str| files.iter().find(|(file, _)| file == name);
-            let problem = match self.written.get(AsRef::<str>::as_ref(id)).and_then(|written| Some((written, text(&written.file)?))) {
-                Some((written, (name, text))) => {
-                    let file = File { name, text };
-                    let start = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
-                    file.told(diagnostic, start)
+        let refused: Vec<_> = errors.into_iter().chain(warnings).collect();
+        for (id, diagnostic) in &refused {
+            let problem = match self.place(id, files) {
+                Some((file, start)) => file.told(*diagnostic, start),
+                None => nowhere(diagnostic.to_string()),
+            };
+            self.problems.push(problem);
+        }
+        for policy in self.set.policies().filter(|policy| refused.iter().all(|(id, _)| *id != policy.id())) {
+            let (attribute, why) = match names.unknown_in(policy) {
+                Ok(None) => continue,
+                Ok(Some(unknown)) => unknown,
+                Err(e) => (String::new(), e),
+            };
+            let message = format!("for policy `{}`, {why}", policy.id());
+            let problem = match self.place(policy.id(), files) {
+                Some((file, start)) => {
+                    let named = file.text[start..].find(&attribute).unwrap_or(0);
+                    file.problem(start + named, message)
                 }
-                None => PolicyProblem { file: "the policies".into(), at: None, message: diagnostic.to_string() },
+                None => nowhere(message),
             };
             self.problems.push(problem);
         }
@@ -192,32 +202,18 @@ impl Shelf {
             self.problems.push(PolicyProblem { file: files.first().map_or("*.cedar".into(), |(name, _)| name.clone()), at: None, message });
         }
     }
+
+    /// The file that a policy stands in, and where it begins there.
+    fn place<'a>(&self, id: &PolicyId, files: &'a [(String, String)]) -> Option<(File<'a>, usize)> {
+        let written = self.written.get(AsRef::<str>::as_ref(id))?;
+        let (name, text) = files.iter().find(|(name, _)| *name == written.file)?;
+        let start = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
+        Some((File { name, text }, start))
+    }
 }
 
-impl Shelf {
-    /// In policies that the validator has nothing to say about.
-    fn look_for_strange_names(&mut self, names: &Names, files: &[(String, String)]) {
-        let told: Vec<(String, usize)> = self.problems.iter().filter_map(|p| Some((p.file.clone(), p.at?.0))).collect();
-        for policy in self.set.policies() {
-            let id: &str = policy.id().as_ref();
-            let Some(written) = self.written.get(id) else { continue };
-            let Some((name, text)) = files.iter().find(|(file, _)| *file == written.file) else { continue };
-            let start: usize = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
-            let lines = policy.to_cedar().map_or(1, |text| text.lines().count());
-            if told.iter().any(|(file, line)| file == name && (written.line..written.line + lines).contains(line)) {
-                continue;
-            }
-            let file = File { name, text };
-            match names.unknown_in(policy) {
-                Ok(None) => {}
-                Ok(Some((attribute, why))) => {
-                    let offset = text[start..].find(&attribute).map_or(start, |at| start + at);
-                    self.problems.push(file.problem(offset, format!("for policy `{id}`, {why}")));
-                }
-                Err(e) => self.problems.push(file.problem(start, format!("for policy `{id}`: {e}"))),
-            }
-        }
-    }
+fn nowhere(message: String) -> PolicyProblem {
+    PolicyProblem { file: "the policies".into(), at: None, message }
 }
 
 /// The policies as they stand in the file; Cedar numbers them in that order.
