@@ -3,10 +3,8 @@
 
 use super::Engine;
 use super::error::unwound;
-use crate::classifier::LEVEL_LABEL;
-use crate::domain::{Alert, AlertStatus, Fingerprint, Time};
+use super::own::own_alert;
 use crate::store::Soundness;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -44,23 +42,7 @@ impl Engine {
     async fn tell_of_damage(&self, why: &str) -> bool {
         metrics::gauge!("paramedic_store_damaged").set(1.0);
         tracing::error!("THE STORE IS DAMAGED: {why}. Nothing is changed any more; docs/crash-safety.md says what to do");
-        let taken = self.take(vec![damage(why, self.now())]).await;
+        let taken = self.take(vec![own_alert(DAMAGED, None, DAMAGED.to_owned(), why.to_owned(), self.now())]).await;
         taken.inspect_err(|e| tracing::error!(error = %e, "and it takes no alert that would tell a human; it is tried again")).is_ok()
-    }
-}
-
-fn damage(why: &str, now: Time) -> Alert {
-    let labels = [("alertname", DAMAGED), ("severity", "critical"), (LEVEL_LABEL, "3")];
-    let labels: BTreeMap<String, String> = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Alert {
-        status: AlertStatus::Firing,
-        fingerprint: Fingerprint::of(&labels),
-        annotations: BTreeMap::from([("summary".to_owned(), why.to_owned())]),
-        starts_at: now,
-        ends_at: None,
-        generator_url: String::new(),
-        group_key: DAMAGED.to_owned(),
-        origin: Default::default(),
-        labels,
     }
 }

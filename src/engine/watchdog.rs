@@ -3,11 +3,12 @@
 
 use super::Engine;
 use super::error::{EngineError, unwound};
-use crate::classifier::{LEVEL_LABEL, Matcher, parse_matchers};
-use crate::domain::{Alert, AlertStatus, Fingerprint, Problem, Time};
+use super::own::own_alert;
+use crate::classifier::{Matcher, parse_matchers};
+use crate::domain::{Alert, AlertStatus, Problem, Time};
 use crate::store::{Heartbeat, InboxError, StoreError};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -180,21 +181,13 @@ fn pace(before: &Heartbeat, now: Time) -> Option<chrono::Duration> {
     Some(before.every.map_or(pause, |every| pause.max((every * 3 + pause) / 4)))
 }
 
-/// Paramedic's own alert. `since` is when the source was last heard, and tells one silence from the next.
+/// `since` is when the source was last heard, and tells one silence from the next.
 fn silence(source: &str, since: Time, over: Option<Time>) -> Alert {
-    let labels = [("alertname", NO_HEARTBEAT), ("source", source), ("severity", "critical"), (LEVEL_LABEL, "3")];
-    let labels: BTreeMap<String, String> = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let summary = format!("no heartbeat from {source} since {}: alerts from there may not arrive", since.format("%Y-%m-%d %H:%M:%SZ"));
-    Alert {
-        status: if over.is_some() { AlertStatus::Resolved } else { AlertStatus::Firing },
-        fingerprint: Fingerprint::of(&labels),
-        annotations: BTreeMap::from([("summary".to_owned(), summary)]),
-        starts_at: since,
-        ends_at: over,
-        generator_url: String::new(),
-        group_key: format!("heartbeat of {source}"),
-        origin: Default::default(),
-        labels,
+    let alert = own_alert(NO_HEARTBEAT, Some(source), format!("heartbeat of {source}"), summary, since);
+    match over {
+        Some(at) => Alert { status: AlertStatus::Resolved, ends_at: Some(at), ..alert },
+        None => alert,
     }
 }
 
