@@ -1,18 +1,26 @@
 //! Several servers on one PostgreSQL: what SQLite has from its one writer holds between them too.
 
 use super::{On, Story, alert, api, begun, later, now, skipped, started};
-use crate::postgres::{COMMITTED, LOCK, Postgres, Way};
+use crate::postgres::{COMMITTED, LOCK, Postgres, Proxy, Way};
 use crate::server::until;
 use paramedic::domain::{AlertStatus, Channel, Entry, IncidentId};
 use paramedic::engine::begin_to_listen;
 use paramedic::store::{Claim, Commit, Duty, Freeze, Lane, Store, StoreError, Wake};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Another replica at a story's database, in a folder of its own.
 async fn another(story: &Story) -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (Store::serve(&story.url(), folder.path(), Freeze::default()).await.unwrap(), folder)
+}
+
+/// Another, with a network of its own to the database.
+async fn behind_a_proxy(story: &Story) -> (Proxy, Store, TempDir) {
+    let (proxy, url) = postgres(story).proxied().await;
+    let folder = tempfile::tempdir().unwrap();
+    (proxy, Store::serve(&url, folder.path(), Freeze::default()).await.unwrap(), folder)
 }
 
 fn postgres(story: &Story) -> &Postgres {
@@ -156,9 +164,7 @@ async fn a_replica_paused_past_its_lease_is_fenced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stands_still_in_a_transaction_holds_the_others_up_for_seconds_only() {
     let story = Story::new(On::Postgres).await;
-    let (proxy, url) = postgres(&story).proxied().await;
-    let folder = tempfile::tempdir().unwrap();
-    let still = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    let (proxy, still, _folder) = behind_a_proxy(&story).await;
     // It has the writers' lock and does not hear so.
     proxy.turn(Way::DeafFrom(LOCK));
     let telling = tokio::spawn(async move { still.tell(IncidentId(1), &[(Channel::Slack, super::message("lost"))], now()).await });
@@ -177,9 +183,7 @@ async fn a_replica_that_stands_still_in_a_transaction_holds_the_others_up_for_se
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_bad_network_a_commit_is_there_as_a_whole_or_not_at_all() {
     let story = Story::new(On::Postgres).await;
-    let (proxy, url) = postgres(&story).proxied().await;
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    let (proxy, store, _folder) = behind_a_proxy(&story).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = store.claim(Lane::Any, now(), later(300)).await.unwrap().unwrap();
     // Slow ones are waited for; of one that was cut off nothing is there; one whose answer was lost is there, as a look tells.
@@ -217,9 +221,7 @@ async fn starts_of_a_replica_beside_others_excuse_no_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_again_because_the_answer_was_lost_is_there_once() {
     let story = Story::new(On::Postgres).await;
-    let (proxy, url) = postgres(&story).proxied().await;
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::serve(&url, folder.path(), Freeze::default()).await.unwrap();
+    let (proxy, store, _folder) = behind_a_proxy(&story).await;
     let mut incident = story.incident("ServiceDown").await;
     let claim = store.claim(Lane::Any, now(), later(300)).await.unwrap().unwrap();
     let lost = proxy.deafened();
