@@ -6,6 +6,7 @@ use super::replicas::{SERVICES, deliver, down, is_fixed, log_is_whole};
 use super::{Hook, Setup, TestApp, firing};
 use crate::postgres::{COMMITTED, Proxy, Way};
 use crate::server::until;
+use chrono::{DateTime, Utc};
 use paramedic::app::App;
 use paramedic::standins::AlertmanagerApiStandin;
 use paramedic::store::Store;
@@ -88,9 +89,10 @@ async fn everybody_was_told(store: &Store) {
 
 /// What was put into the outbox first was sent first, in each incident and channel.
 fn told_in_order(incident: &Value) {
-    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut last: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
     for notice in incident["notices"].as_array().unwrap() {
-        let (channel, sent) = (notice["channel"].as_str().unwrap(), notice["sent_at"].as_str().unwrap());
+        // As times: one on the full second is written without a fraction, and sorts after its successors.
+        let (channel, sent) = (notice["channel"].as_str().unwrap(), notice["sent_at"].as_str().unwrap().parse().unwrap());
         let before = last.insert(channel, sent);
         assert!(before.is_none_or(|before| before <= sent), "{} was told out of order: {:#}", incident["id"], incident["notices"]);
     }
