@@ -55,11 +55,18 @@ pub fn mode(configured: Mode, of_rule: Option<Mode>, inventory: &Inventory, acti
 pub async fn in_force(store: &Store, halt_file: &Path, now: Time) -> Result<InForce, StoreError> {
     let latest = store.latest_orders().await?;
     let mut in_force = InForce::of(&latest.orders, latest.count, now);
-    in_force.halts.extend(super::halt_file(halt_file).map(|why| store.redactor().text(&why).into_owned()));
-    if let Soundness::Damaged(why) = store.soundness() {
-        in_force.halts.push(format!("the store is damaged: {why}"));
-    }
+    in_force.halts.extend(halted_here(store, halt_file));
     Ok(in_force)
+}
+
+/// What halts everything without an order: the halt file, a damaged store.
+pub fn halted_here(store: &Store, halt_file: &Path) -> Vec<String> {
+    let by_file = super::halt_file(halt_file).map(|why| store.redactor().text(&why).into_owned());
+    let damaged = match store.soundness() {
+        Soundness::Damaged(why) => Some(format!("the store is damaged: {why}")),
+        _ => None,
+    };
+    by_file.into_iter().chain(damaged).collect()
 }
 
 /// The orders in force and the trust in who proposes; what changes nothing needs neither.

@@ -156,7 +156,7 @@ impl Engine {
             }
             other => other?,
         }
-        let ran = self.run_bounded(tool, permit.started_as(incident.seq)).await;
+        let ran = self.run_bounded(tool, permit.started_as(incident.seq), Some(claim)).await;
         self.finish(claim, incident, &action, ran).await
     }
 
@@ -167,16 +167,21 @@ impl Engine {
         Ok(Wake::At(self.now() + chrono::Duration::seconds(1)))
     }
 
-    async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction) -> Ran {
+    /// `claim`: under which something is changed. Only as long as it holds is a step of the tool taken.
+    async fn run_bounded(&self, tool: &dyn Tool, permit: AuthorizedAction, claim: Option<&Claim>) -> Ran {
         pass(Point::Dispatch, || tool.name().to_owned());
-        let ran = tokio::time::timeout(TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await;
+        let claim = claim.filter(|_| permit.action().effect.changes_something());
+        if let Some(claim) = claim
+            && let Some(why) = self.overtaken(claim, permit.orders()).await
+        {
+            tracing::warn!(incident = %claim.incident, tool = tool.name(), %why, "an action was not begun");
+            return Outcome::failed(format!("not begun: {why}")).into();
+        }
+        let ran = self.in_time(claim, TOOL_TIMEOUT, tool.run(permit, &self.parts.bench)).await;
         pass(Point::Result, || tool.name().to_owned());
         match ran {
             Ok(ran) => Ran { outcome: self.redactor().outcome(ran.outcome), ..ran },
-            Err(_) => {
-                let said = format!("no answer within {} s", TOOL_TIMEOUT.as_secs());
-                Outcome { ok: false, output: json!({ "error": said, "outcome_unknown": true }), said }.into()
-            }
+            Err(said) => Outcome { ok: false, output: json!({ "error": said, "outcome_unknown": true }), said }.into(),
         }
     }
 
@@ -202,7 +207,7 @@ impl Engine {
             return Outcome::failed(format!("{} does not observe: a check only reads", action.tool));
         }
         match self.judge(incident, action, None).await {
-            Ruling::Allowed(permit, _) => bounded(self.run_bounded(tool, permit).await.outcome, &Effect::Observe),
+            Ruling::Allowed(permit, _) => bounded(self.run_bounded(tool, permit, None).await.outcome, &Effect::Observe),
             Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow the check"),
         }
     }
@@ -212,7 +217,7 @@ impl Engine {
         let action = running.action.clone();
         let Some(tool) = tools::find(&action.tool) else { return Outcome::failed("the tool is not there any more").into() };
         match self.judge(incident, action, None).await {
-            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit.started_as(running.seq)).await,
+            Ruling::Allowed(permit, _) => self.run_bounded(tool, permit.started_as(running.seq), None).await,
             Ruling::Confirm(..) | Ruling::Denied(..) => Outcome::failed("the SafetyChecker does not allow it any more").into(),
         }
     }

@@ -12,6 +12,7 @@ mod gate;
 mod hold;
 mod moves;
 mod orders;
+mod overtaken;
 mod own;
 mod pulse;
 mod raise;

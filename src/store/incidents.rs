@@ -12,6 +12,14 @@ pub struct Claim {
     pub(super) lease: i64,
     poke: i64,
     urgency: i64,
+    until: Time,
+}
+
+impl Claim {
+    /// From then on somebody else may take the incident.
+    pub fn until(&self) -> Time {
+        self.until
+    }
 }
 
 /// Which incidents a worker takes: the second kind is kept free for pages, so that slow fixes never delay one.
@@ -72,7 +80,7 @@ impl Store {
         };
         pass(Point::AfterLease, String::new);
         let (lease, poke, urgency) = (row.try_get("lease")?, row.try_get("poke")?, row.try_get("urgency")?);
-        Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease, poke, urgency }))
+        Ok(Some(Claim { incident: IncidentId(row.try_get("id")?), lease, poke, urgency, until }))
     }
 
     /// Is something more urgent due than what is being worked on under this claim?
@@ -80,6 +88,18 @@ impl Store {
         let sql = "SELECT 1 AS one FROM incidents WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
              AND urgency > $2 LIMIT 1";
         Ok(sqlx::query(sql).bind(millis(now)).bind(claim.urgency).fetch_optional(&self.read).await?.is_some())
+    }
+
+    /// Is the incident still this claim's, and was no order given since this one? What stands in the way, if something does.
+    pub async fn overtaken(&self, claim: &Claim, judged_by: Option<i64>) -> Result<Option<&'static str>> {
+        let sql = "SELECT lease, (SELECT COALESCE(MAX(id), 0) FROM orders) AS orders FROM incidents WHERE id = $1";
+        let row = sqlx::query(sql).bind(claim.incident.0).fetch_one(&self.read).await?;
+        let (lease, orders): (i64, i64) = (row.try_get("lease")?, row.try_get("orders")?);
+        Ok(match judged_by {
+            _ if lease != claim.lease => Some("another one has taken the incident over"),
+            Some(judged_by) if orders != judged_by => Some("an order was given meanwhile"),
+            _ => None,
+        })
     }
 
     /// Is anything due? Reads only, so that an idle server does not write.

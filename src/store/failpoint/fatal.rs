@@ -1,6 +1,7 @@
 //! Ends this process by SIGKILL at a point that the environment names: `PARAMEDIC_FAILPOINT=result(restart_service):1`, the name, what is
 //! passed there (none: whatever it is), and the how manieth time. `PARAMEDIC_FAILPOINT_TRACE` names a file that gets a line for each point
-//! passed. Compiled only with the feature `failpoints`.
+//! passed. `PARAMEDIC_FAILPOINT_PAUSES=1` stops the process there until somebody lets it go on, instead of ending it. Compiled only with the
+//! feature `failpoints`.
 
 use super::Point;
 use rustix::process::{Signal, getpid, kill_process};
@@ -10,12 +11,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const POINT: &str = "PARAMEDIC_FAILPOINT";
+const PAUSES: &str = "PARAMEDIC_FAILPOINT_PAUSES";
 const TRACE: &str = "PARAMEDIC_FAILPOINT_TRACE";
 /// As for other mistakes in how a program is called.
 const EX_USAGE: i32 = 64;
 
 struct Plan {
     fatal: Option<Fatal>,
+    pauses: bool,
     trace: Option<File>,
 }
 
@@ -39,6 +42,10 @@ pub(super) fn pass(point: Point, what: impl FnOnce() -> String) {
     }
     let fatal = about.filter(|fatal| fatal.what.as_ref().is_none_or(|wanted| *wanted == what));
     if fatal.is_some_and(|fatal| fatal.left.fetch_sub(1, Ordering::SeqCst) == 1) {
+        if plan.pauses {
+            let _ = kill_process(getpid(), Signal::STOP);
+            return;
+        }
         let _ = kill_process(getpid(), Signal::KILL);
         std::process::abort();
     }
@@ -52,7 +59,7 @@ fn plan() -> Plan {
         })
     });
     let trace = std::env::var_os(TRACE).and_then(|path| File::options().create(true).append(true).open(path).ok());
-    Plan { fatal, trace }
+    Plan { fatal, pauses: std::env::var_os(PAUSES).is_some(), trace }
 }
 
 fn read(text: &str) -> Option<Fatal> {

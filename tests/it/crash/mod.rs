@@ -5,6 +5,7 @@
 mod damage;
 mod faults;
 mod ground;
+mod paused;
 mod random;
 mod server;
 mod stage;

@@ -72,6 +72,18 @@ impl Serving {
         self.child.try_wait().unwrap()
     }
 
+    /// Every thread of it stands still.
+    pub fn is_paused(&self) -> bool {
+        let Some(pid) = self.child.id() else { return false };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    }
+
+    pub fn go_on(&self) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid as i32)).unwrap();
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL).await;
     }

@@ -103,6 +103,14 @@ impl Stage {
         self.ground.case(tool, self.folder.path())
     }
 
+    /// Another value of a key of `paramedic.yaml`, in a configuration of this name.
+    pub fn configure(&self, name: &str, key: &str, value: Value) {
+        let text = fs::read_to_string(self.path("config/paramedic.yaml")).unwrap();
+        let mut main: Value = serde_json::from_str(&text).unwrap();
+        main[key] = value;
+        self.write(name, &main);
+    }
+
     fn write(&self, name: &str, value: &Value) {
         fs::write(self.path("config").join(name), serde_json::to_string_pretty(value).unwrap()).unwrap();
     }
@@ -194,6 +202,20 @@ impl Stage {
             self.ground.after_death(self.folder.path());
             self.start(&[]).await;
         }
+    }
+
+    /// Whoever serves so far is the caller's from now on.
+    pub fn hand_over(&mut self) -> Serving {
+        self.server.take().unwrap()
+    }
+
+    /// One that runs already serves from now on.
+    pub fn keep_on(&mut self, server: Serving) {
+        self.server = Some(server);
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.server.as_ref().is_some_and(Serving::is_paused)
     }
 
     pub fn log(&self) -> String {

@@ -236,3 +236,31 @@ async fn a_begging_model_survives_a_death_before_each_write() {
 async fn a_begging_model_survives_a_death_after_each_write() {
     at_each_write(After, "closed", level_three::beggar, begging).await;
 }
+
+/// Told to end, it does so when there is a file.
+fn slow_to_end(place: &super::place::Place) -> Value {
+    let file = place.path("may-end").display().to_string();
+    let script = format!("trap 'echo ending' TERM; echo started; until [ -e {file} ]; do sleep 0.05; done");
+    let mut inventory = place.inventory();
+    inventory["services"][0]["reach"]["process"]["command"] = json!(["/bin/sh", "-c", script]);
+    inventory
+}
+
+const RESTARTS_AT_ONCE: &str = "{ name: service_crash, why: it hangs, steps: [{ id: restart, tool: restart_service, \
+     args: { service: '{{ incident.service }}', reason: it hangs }, reason: it hangs }] }";
+
+/// Between the end of the old process and the start of the new one the server's time ran out: whoever has the incident by then looks for
+/// itself, and a step more would come behind its back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_step_of_an_action_is_taken_when_its_time_is_over() {
+    let mut app = Setup::default().inventory(slow_to_end).runbook("service_crash", RESTARTS_AT_ONCE).start().await;
+    app.alertmanager(&super::firing("ServiceDown", &[("service", "api-gateway"), ("severity", "critical")])).await;
+    crate::server::until("the old one is told to end", async || app.place.said("api-gateway").contains("ending")).await;
+    app.skip(chrono::Duration::minutes(6));
+    app.until_line(1, "in doubt").await;
+    let transcript = app.transcript(1).await;
+    // The step after this one would start it; a stop waits for whatever is under way.
+    std::fs::write(app.place.path("may-end"), "").unwrap();
+    app.stop().await;
+    assert_eq!(app.place.starts("api-gateway"), 1, "{transcript}");
+}

@@ -120,8 +120,11 @@ impl Place {
 
     /// How often instances of a service were started: the effects that were really had.
     pub fn starts(&self, service: &str) -> usize {
-        let log = fs::read_to_string(self.path("run").join(format!("{service}.log"))).unwrap_or_default();
-        log.lines().filter(|line| *line == "started").count()
+        self.said(service).lines().filter(|line| *line == "started").count()
+    }
+
+    pub fn said(&self, service: &str) -> String {
+        fs::read_to_string(self.path("run").join(format!("{service}.log"))).unwrap_or_default()
     }
 
     pub fn inventory(&self) -> Value {
