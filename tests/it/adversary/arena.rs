@@ -425,7 +425,7 @@ impl Arena {
                 (before, since) = (now.clone(), Instant::now());
             } else if since.elapsed() > QUIET {
                 if patience == LONGEST {
-                    self.close_suppressed(&now).await;
+                    self.close_what_stays(&now).await;
                 }
                 self.advance(chrono::Duration::seconds(patience)).await;
                 (patience, since) = ((patience * 4).min(LONGEST), Instant::now());
@@ -435,11 +435,14 @@ impl Arena {
         }
     }
 
-    /// The alert went away and its service is still down: that stays with the human who was paged, until they close it.
-    async fn close_suppressed(&mut self, now: &[Value]) {
+    /// What was handed over after its alert had gone away (the service is still down, or nobody knows what was done) stays with the human
+    /// who was paged, until they close it.
+    async fn close_what_stays(&mut self, now: &[Value]) {
         for incident in now.iter().filter(|incident| incident["state"] == "escalated") {
             let whole = self.app.incident(number_of(incident)).await;
-            if whole["outcome"].as_str().is_some_and(|outcome| outcome.starts_with("symptom suppressed")) {
+            let lines = whole["transcript"].as_array().unwrap();
+            let last = |kind: &str| lines.iter().rposition(|line| line["kind"] == kind);
+            if whole["alerts_firing"] == 0 && last("escalated") > last("alert_resolved") {
                 let close = OrderKind::CloseIncident { incident: IncidentId(number_of(incident)) };
                 // Refused while something is under way; the next look asks again.
                 let _ = self.app.order(close, "ana", "started it by hand").await;
