@@ -27,7 +27,7 @@ use crate::config::{self, Complaint, Config, Overrides};
 use crate::domain::CostLimits;
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
-use crate::safety::{Approvers, Policies};
+use crate::safety::{Approvers, ConsentRules, Policies};
 use clap::{Parser as _, error::ErrorKind};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -125,6 +125,11 @@ impl Files {
     /// Who may decide, without anything that only the server may read.
     fn approvers(&self) -> Result<Approvers, ExitCode> {
         or_complain(config::approvers(&self.config, &|name| std::env::var(name).ok()))
+    }
+
+    /// How many must agree by plain configuration.
+    fn consent_rules(&self) -> Result<ConsentRules, ExitCode> {
+        or_complain(config::consent_rules(&self.config))
     }
 
     /// The policies beside the main file; those that are shipped where there is no such folder. The server asks its own again.

@@ -15,7 +15,7 @@ mod tree;
 pub use document::Complaint;
 pub use embedded::{Embedded, unpack};
 pub use file::Overrides;
-pub use parts::{Standing, approvers, cost_limits, halt_file, ledger, redactor, standing, store_url};
+pub use parts::{Standing, approvers, consent_rules, cost_limits, halt_file, ledger, redactor, standing, store_url};
 pub use policies::{GROUPS, shipped as shipped_policies};
 pub use secrets::expand;
 pub use text::{rules_of, runbook_of, services_of};

@@ -6,7 +6,7 @@ use super::{Complaint, Overrides, approvers as people, beside_store, file, secre
 use crate::domain::{CostLimits, Mode};
 use crate::publish::LedgerKeys;
 use crate::redaction::Redactor;
-use crate::safety::Approvers;
+use crate::safety::{Approvers, ConsentRules};
 use crate::store::folder;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,25 @@ pub fn cost_limits(path: &Path) -> Result<Option<CostLimits>, Vec<Complaint>> {
             },
         });
     limits.filter(|_| complaints.is_empty()).ok_or(complaints)
+}
+
+/// `approvals` alone: how many must agree by plain configuration.
+pub fn consent_rules(path: &Path) -> Result<ConsentRules, Vec<Complaint>> {
+    if !path.exists() {
+        return Ok(ConsentRules::default());
+    }
+    let mut complaints = Vec::new();
+    let rules = Document::open(path, &mut complaints).and_then(|document| match document.value_at("approvals") {
+        None => Some(ConsentRules::default()),
+        Some(keys) => match serde_json::from_value::<people::ApprovalKeys>(keys) {
+            Ok(keys) => Some(keys.rules()),
+            Err(e) => {
+                complaints.push(document.complaint("approvals", &e.to_string()));
+                None
+            }
+        },
+    });
+    rules.ok_or(complaints)
 }
 
 /// The store's address alone: all that reading it, or deciding, needs. A mistake elsewhere in the configuration, or a secret that

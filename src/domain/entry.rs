@@ -1,14 +1,14 @@
 //! The ledger's entries: audit trail, checkpoint to resume from and transcript in one.
 
 use super::Fingerprint;
-use super::action::{Action, Outcome, Proposal, Target};
+use super::action::{Action, Digest, Outcome, Proposal, Target};
 use super::alert::Alert;
 use super::approval::{Principal, Vote};
 use super::crowd::Crowd;
 use super::facts::Grounds;
 use super::ids::{ApprovalId, IncidentId, OrderId, Seq};
 use super::level::{Level, Mode};
-use super::order::Reason;
+use super::order::{OrderKind, Reason};
 use super::time::Time;
 use super::verdict::{Opinion, Verdict};
 use serde::{Deserialize, Serialize};
@@ -216,6 +216,13 @@ pub enum Entry {
         by: Principal,
         reason: Reason,
     },
+    /// A human's order, of no incident. Its reason stands with the order, of whose text this has the SHA-256.
+    Ordered {
+        order: OrderId,
+        given: OrderKind,
+        by: Principal,
+        text: Digest,
+    },
 }
 
 impl Entry {
@@ -318,6 +325,7 @@ impl fmt::Display for Entry {
             Self::Resolved { summary } => write!(f, "resolved: {}", line(summary)),
             Self::Escalated { why } => write!(f, "escalated: {}", line(why)),
             Self::Closed { outcome } => write!(f, "closed: {}", line(outcome)),
+            Self::Ordered { order, given, by, .. } => write!(f, "{order}: {given} by {}", line(&by.to_string())),
             Self::ClosedBy { by, reason, .. } => write!(f, "closed by {}: {}", line(&by.to_string()), line(&reason.to_string())),
         }
     }

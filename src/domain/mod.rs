@@ -39,7 +39,7 @@ pub use inventory::{
 };
 pub use level::{Level, Mode};
 pub use notice::{Channel, Notice};
-pub use order::{InForce, NoReason, Order, OrderKind, Reason};
+pub use order::{InForce, NoReason, ORDERS, Order, OrderKind, Reason};
 pub use problem::Problem;
 pub use request::{Request, SealError, Sealed};
 pub use seen::{Seen, SeenDisk, SeenService};

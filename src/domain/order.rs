@@ -9,6 +9,9 @@ use super::trust::Proposer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Orders stand in the ledger's log under this number, which no incident has.
+pub const ORDERS: IncidentId = IncidentId(0);
+
 /// Why a human wants it. Never empty: whoever finds the order in force has to know what it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

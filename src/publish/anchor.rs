@@ -79,7 +79,7 @@ pub fn read_back(path: &Path) -> std::io::Result<Option<String>> {
 
 /// Into the thread of the incident whose entry is the newest that the checkpoint covers.
 async fn post(store: &Store, signed: &Signed, now: Time) -> Result<(), PublishError> {
-    let Some(newest) = store.logged(signed.checkpoint.size.saturating_sub(1), 1).await?.pop() else { return Ok(()) };
+    let Some(newest) = store.newest_of_an_incident(signed.checkpoint.size).await? else { return Ok(()) };
     let how = "paramedic ledger verify --checkpoint FILE, with this line in the file, tells whether anything was changed since";
     let text = format!("ledger checkpoint: {} ({how})", one_line(&signed.note));
     let notice = Notice::Message { severity: Severity::Info, text };

@@ -5,7 +5,7 @@ mod rows;
 
 use super::transaction::Transaction;
 use super::{Duty, Point, Result, Store, json, millis, pass, strange};
-use crate::domain::{IncidentId, Recorded, Seq, Time};
+use crate::domain::{IncidentId, ORDERS, Recorded, Seq, Time};
 use crate::ledger::{Checkpoint, FULL, FullTile, HASH, Hash, Leaf, Row, hash_of};
 use sqlx::any::AnyRow;
 use sqlx::query::Query;
@@ -68,6 +68,13 @@ impl Store {
     pub async fn next_logged(&self, from: u64) -> Result<Option<Logged>> {
         let sql = "SELECT log_index, incident_id, seq, at, body, leaf FROM entries WHERE log_index >= $1 ORDER BY log_index LIMIT 1";
         sqlx::query(sql).bind(signed(from)?).fetch_optional(&self.read).await?.as_ref().map(logged).transpose()
+    }
+
+    /// The newest entry of an incident among the first so many.
+    pub async fn newest_of_an_incident(&self, size: u64) -> Result<Option<Logged>> {
+        let sql = "SELECT log_index, incident_id, seq, at, body, leaf FROM entries \
+             WHERE log_index < $1 AND incident_id <> $2 ORDER BY log_index DESC LIMIT 1";
+        sqlx::query(sql).bind(signed(size)?).bind(ORDERS.0).fetch_optional(&self.read).await?.as_ref().map(logged).transpose()
     }
 
     pub async fn entry_named(&self, incident: IncidentId, seq: Seq) -> Result<Option<Logged>> {

@@ -17,6 +17,7 @@ mod ledger;
 mod log;
 mod moving;
 mod nearby;
+mod ordered;
 mod orders;
 mod outbox;
 mod postgres;
@@ -150,6 +151,7 @@ impl Store {
         let store = Self::connect(path.clone(), freeze, server).await.map_err(unreadable)?;
         store.forget_all_leases().await.map_err(unreadable)?;
         store.log_the_unlogged().await.map_err(unreadable)?;
+        store.log_the_orders_from_before().await.map_err(unreadable)?;
         Ok(store)
     }
 
@@ -158,6 +160,7 @@ impl Store {
         let postgres::Replica { name, lock } = postgres::Replica::of(folder)?;
         let store = Self::connect_shared(url, folder, name.clone(), freeze, Some(Arc::new(lock))).await?;
         store.forget_leases(&name).await?;
+        store.log_the_orders_from_before().await?;
         Ok(store)
     }
 

@@ -1,7 +1,8 @@
-//! Orders of humans: appended by doors, read by whoever judges. Giving one checks that there is something to order.
+//! Orders of humans: appended by doors, to the ledger's log too, and read by whoever judges. Giving one checks that there is something to
+//! order.
 
 use super::sums::sum;
-use super::{Point, Result, Store, StoreError, approvals, from_json, json, millis, outbox, pass, trust};
+use super::{Point, Result, Store, StoreError, approvals, from_json, json, millis, ordered, outbox, pass, trust};
 use crate::domain::{IncidentId, Order, OrderId, OrderKind, Principal, Proposer, Reason, ServiceName, Time};
 use crate::safety::NotAllowed;
 use sqlx::{AnyConnection, Row};
@@ -55,8 +56,9 @@ impl Store {
         let order = self.order_without_secrets(Order { id, kind, by, reason, at: now });
         let body = json(&order, "order")?;
         let sum = sum(&[&id.0, &order.kind.topic(), &order.kind.word(), &millis(now), &body]);
-        let query = sqlx::query("UPDATE orders SET body = $1, sum = $2 WHERE id = $3").bind(body).bind(sum).bind(id.0);
+        let query = sqlx::query("UPDATE orders SET body = $1, sum = $2 WHERE id = $3").bind(body.clone()).bind(sum).bind(id.0);
         query.execute(&mut *transaction).await?;
+        ordered::append(&mut transaction, &order, &body).await?;
         match &order.kind {
             OrderKind::CloseBreaker { agent } => trust::close_breaker(&mut transaction, agent).await?,
             OrderKind::CloseIncident { incident } => drop(approvals::poke(&mut transaction, *incident, now).await?),

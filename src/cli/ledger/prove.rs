@@ -1,7 +1,7 @@
 //! `paramedic ledger prove`: one file that shows an entry's place in the log to whoever has the log's public key (C2SP's tlog-proof).
 
 use super::Files;
-use crate::domain::{IncidentId, Seq};
+use crate::domain::{IncidentId, ORDERS, Seq};
 use crate::ledger::{InclusionProof, Question, Signed, check_inclusion};
 use crate::publish;
 use anyhow::{anyhow, bail};
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub struct ProveArgs {
-    /// INC-7/3: the third entry of INC-7, as `paramedic incidents INC-7` numbers them.
+    /// INC-7/3: the third entry of INC-7, as `paramedic incidents INC-7` numbers them. INC-0/3: the third order.
     entry: String,
     /// A file instead of standard output; `.tlog-proof` is the usual ending.
     #[arg(long)]
@@ -47,5 +47,7 @@ pub async fn run(args: ProveArgs) -> anyhow::Result<ExitCode> {
 
 fn name(text: &str) -> Option<(IncidentId, Seq)> {
     let (incident, seq) = text.split_once('/')?;
-    Some((incident.parse().ok()?, seq.parse().ok().filter(|seq| *seq > 0)?))
+    let orders = incident.eq_ignore_ascii_case(&ORDERS.to_string());
+    let incident = if orders { ORDERS } else { incident.parse().ok()? };
+    Some((incident, seq.parse().ok().filter(|seq| *seq > 0)?))
 }

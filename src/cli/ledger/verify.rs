@@ -187,6 +187,9 @@ async fn of_store(store: &Store, mut known: Known) -> anyhow::Result<String> {
         Ok(tree) => match store.next_logged(head).await? {
             Some(beyond) => bail!("the ledger is not what was logged: {}/{} stands behind the log's end", beyond.incident, beyond.seq),
             None => {
+                if let Some(wrong) = store.doctored_order().await? {
+                    bail!("the ledger is not what was logged: {wrong}");
+                }
                 let said = all_well("the ledger", checkpoints, tree.size(), tree.root())?;
                 let said = if newer == 0 { said } else { format!("{said}; the newest {newer} are in none yet") };
                 Ok(if of_other_keys == 0 { said } else { format!("{said}; {of_other_keys} of another key were not compared") })

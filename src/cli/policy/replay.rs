@@ -1,10 +1,13 @@
-//! `paramedic policy replay`: stored actions, judged again with the facts of their time by the policies on disk now. Reads the store
-//! beside a running server and changes nothing.
+//! `paramedic policy replay`: stored actions, and who let them begin, judged again with the facts of their time by the policies on disk
+//! now. Reads the store beside a running server and changes nothing.
+
+mod consents;
 
 use crate::cli::{EX_USAGE, Files, say, table};
-use crate::domain::{Clock as _, IncidentId, Layer, Place, Recorded, Seq, SystemClock, Time, Verdict};
+use crate::domain::{Clock as _, Facts, IncidentId, Layer, Place, Recorded, Seq, SystemClock, Time, Verdict};
 use crate::safety::Policies;
 use crate::store::Store;
+use consents::{Consents, Electors};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -61,6 +64,7 @@ struct Replay {
     /// The policies would say otherwise, and a stricter layer decides anyway.
     hidden: usize,
     differences: Vec<Difference>,
+    approvals: Consents,
 }
 
 pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -68,22 +72,29 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         Ok(policies) => policies,
         Err(code) => return Ok(code),
     };
-    let url = match args.files.store_url() {
-        Ok(url) => url,
+    let read = args.files.store_url().and_then(|url| Ok((url, args.files.approvers()?, args.files.consent_rules()?)));
+    let (url, approvers, rules) = match read {
+        Ok(read) => read,
         Err(code) => return Ok(code),
     };
+    let electors = Electors { approvers: &approvers, rules: &rules, policies: &policies };
     let Some(since) = SystemClock.now().checked_sub_signed(args.since) else {
         eprintln!("paramedic: --since: there was no time so long ago");
         return Ok(ExitCode::from(EX_USAGE));
     };
     let store = Store::open_beside(&url).await?;
-    let mut replay = Replay { since, version: policies.version().0.clone(), judged: 0, skipped: 0, hidden: 0, differences: Vec::new() };
+    let mut replay = Replay::new(since, &policies);
     let mut after = (IncidentId(0), 0);
     loop {
         let page = store.entries_since(since, after, PAGE).await?;
         let Some((incident, last)) = page.last() else { break };
         after = (*incident, last.seq);
-        page.iter().for_each(|(incident, recorded)| replay.take(&policies, *incident, recorded));
+        for (incident, recorded) in &page {
+            let would_be = replay.take(&policies, *incident, recorded);
+            if would_be == Some(Verdict::Confirm) {
+                replay.approvals.take(&store, electors, recorded).await?;
+            }
+        }
     }
     store.close().await;
     say(&if args.json { serde_json::to_string_pretty(&replay)? } else { replay.text() })?;
@@ -91,12 +102,18 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Replay {
-    fn take(&mut self, policies: &Policies, incident: IncidentId, recorded: &Recorded) {
+    fn new(since: Time, policies: &Policies) -> Self {
+        let (version, approvals) = (policies.version().0.clone(), Consents::default());
+        Self { since, version, judged: 0, skipped: 0, hidden: 0, differences: Vec::new(), approvals }
+    }
+
+    /// How it would end now, where that can be told.
+    fn take(&mut self, policies: &Policies, incident: IncidentId, recorded: &Recorded) -> Option<Verdict> {
         let opinions = recorded.entry.opinions();
         let policy = opinions.iter().find(|opinion| opinion.layer == Layer::Policy);
         let (Some(then), Some(grounds)) = (policy, recorded.entry.grounds()) else {
             self.skipped += usize::from(!opinions.is_empty());
-            return;
+            return None;
         };
         let mut now = policies.judge(grounds.facts.clone());
         // What is asked and nobody may release is not done, whoever says yes.
@@ -108,20 +125,20 @@ impl Replay {
         self.judged += 1;
         if was == would_be {
             self.hidden += usize::from(then.verdict != now.verdict);
-            return;
+            return Some(would_be);
         }
-        let on: Vec<String> = grounds.facts.resources.iter().map(|resource| shown(&resource.place)).collect();
         self.differences.push(Difference {
             incident,
             seq: recorded.seq,
             at: recorded.at,
             tool: grounds.facts.tool.clone(),
-            on: on.join(", "),
+            on: shown(&grounds.facts),
             was,
             would_be,
             policy_was: then.reason.clone(),
             policy_would_be: now.reason,
         });
+        Some(would_be)
     }
 
     fn text(&self) -> String {
@@ -156,13 +173,15 @@ impl Replay {
             lines
                 .push(format!("{} without stored facts: refused before any policy was asked, or from before they were kept", self.skipped));
         }
+        lines.extend(self.approvals.lines());
         lines.join("\n")
     }
 }
 
-fn shown(place: &Place) -> String {
-    match place {
+fn shown(facts: &Facts) -> String {
+    let each = facts.resources.iter().map(|resource| match &resource.place {
         Place::Nowhere => "-".to_owned(),
         other => other.to_string(),
-    }
+    });
+    each.collect::<Vec<_>>().join(", ")
 }

@@ -186,6 +186,7 @@ impl Incident {
                 }
             }
             Entry::Resolved { summary } => self.end(State::Resolved, summary, recorded.at),
+            Entry::Ordered { .. } => return Err(self.illegal(seq, "an order, which is of no incident")),
             Entry::Closed { outcome } => self.end(State::Closed, outcome, recorded.at),
             Entry::ClosedBy { .. } if self.in_flight.is_some() => return Err(self.illegal(seq, "closed while an action is under way")),
             Entry::ClosedBy { by, reason, .. } => {

@@ -1,7 +1,7 @@
 //! Reading policies: parsed, named, and checked strictly against the schema. Whatever is wrong is told with file, line, column and what
 //! was expected, all of it at once; a set with anything wrong is not used at all.
 
-use super::names::Names;
+use super::names::{Names, Odd};
 use super::scene::Terms;
 use super::{Policies, Question, SCHEMA, Written, shape};
 use crate::domain::{Agent, Digest, HostName, Inventory, ServiceName};
@@ -182,17 +182,14 @@ impl Shelf {
             self.problems.push(problem);
         }
         for policy in self.set.policies().filter(|policy| refused.iter().all(|(id, _)| *id != policy.id())) {
-            let (attribute, why) = match names.unknown_in(policy) {
+            let odd = match names.odd_in(policy) {
                 Ok(None) => continue,
-                Ok(Some(unknown)) => unknown,
-                Err(e) => (String::new(), e),
+                Ok(Some(odd)) => odd,
+                Err(why) => Odd { why, ..Odd::default() },
             };
-            let message = format!("for policy `{}`, {why}", policy.id());
+            let message = format!("for policy `{}`, {}", policy.id(), odd.why);
             let problem = match self.place(policy.id(), files) {
-                Some((file, start)) => {
-                    let named = file.text[start..].find(&attribute).unwrap_or(0);
-                    file.problem(start + named, message)
-                }
+                Some((file, start)) => file.problem(start + place_of(&odd, policy, &file.text[start..]), message),
                 None => nowhere(message),
             };
             self.problems.push(problem);
@@ -210,6 +207,24 @@ impl Shelf {
         let start = text.split_inclusive('\n').take(written.line - 1).map(str::len).sum();
         Some((File { name, text }, start))
     }
+}
+
+/// Where it stands in the text that begins with its policy, below the annotations: an attribute first, of a number the nearest to it.
+fn place_of(odd: &Odd, policy: &Policy, text: &str) -> usize {
+    let above = policy.annotations().filter_map(|(_, value)| Some(text.find(&format!("\"{value}\""))? + value.len() + 2)).max();
+    let above = above.unwrap_or(0);
+    let alone = |at: usize, length: usize| {
+        let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !text[..at].ends_with(part_of_word) && !text[at + length..].starts_with(part_of_word)
+    };
+    let places = |what: &str| -> Vec<usize> {
+        let all = text[above..].match_indices(what).map(|(at, _)| above + at);
+        all.filter(|at| alone(*at, what.len())).collect()
+    };
+    let attributes = places(&odd.attribute);
+    let numbers = odd.number.map_or(Vec::new(), |number| places(&number.to_string()));
+    let nearest = numbers.into_iter().min_by_key(|number| attributes.iter().map(|at| at.abs_diff(*number)).min());
+    nearest.or_else(|| attributes.first().copied()).unwrap_or(0)
 }
 
 fn nowhere(message: String) -> PolicyProblem {

@@ -6,7 +6,7 @@ use Verdict::Deny;
 
 #[test]
 fn every_kind_of_mistake_is_told_with_its_line() {
-    let rows: [(&str, &str, &str); 19] = [
+    let rows: [(&str, &str, &str); 26] = [
         (
             "syntax",
             "@id(\"x\")\n@reason(\"r\")\npermit (principal, action, resource) wenn { true };",
@@ -34,6 +34,30 @@ fn every_kind_of_mistake_is_told_with_its_line() {
             "unknown attribute in a branch that is never taken",
             &forbid("false && context.dangre == 1 || context.storm"),
             "own.cedar:4:25: for policy `x`, `context` has no `dangre`",
+        ),
+        // And of numbers it knows no bounds.
+        (
+            "a level that there is not",
+            &forbid("context.hour > 4 && context.level == 4"),
+            "own.cedar:4:45: for policy `x`, `context.level` is never 4: expected 1 to 3",
+        ),
+        (
+            "another one, on a line of its own, the other way round",
+            &forbid("context.storm ||\n  0 != context.level"),
+            "own.cedar:5:3: for policy `x`, `context.level` is never 0: expected 1 to 3",
+        ),
+        (
+            "a weekday that there is not, in a set",
+            &forbid("[6, 7, 8].contains(context.weekday)"),
+            "own.cedar:4:15: for policy `x`, `context.weekday` is never 8: expected 1 to 7",
+        ),
+        ("an hour that there is not", &forbid("context.hour == 24"), "own.cedar:4:24: for policy `x`, `context.hour` is never 24"),
+        ("a risk that there is not", &forbid("context.risk == -1"), "own.cedar:4:24: for policy `x`, `context.risk` is never -1"),
+        ("more approvers than may be", &forbid("context.approvers == 6"), "own.cedar:4:29: for policy `x`, `context.approvers` is never 6"),
+        (
+            "unknown tier in a set",
+            &forbid("[Tier::\"observe\", Tier::\"odd\"].contains(context.tier)"),
+            "own.cedar:4:26: for policy `x`: entity `Tier::\"odd\"` is of an enumerated",
         ),
         (
             "unknown tool",
@@ -93,6 +117,20 @@ fn every_kind_of_mistake_is_told_with_its_line() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_number_can_be_is_no_mistake() {
+    for condition in [
+        "context.level == 1 || context.level != 3",
+        "[1, 2, 3].contains(context.level)",
+        "context.hour == 0 && context.weekday == 7 && context.risk == 100",
+        "context.approvers == 5 && context.signed == 0",
+        "context.restarts_left == 1000 || context.hour < 24",
+    ] {
+        let problems = Policies::load(&files(&forbid(condition))).err();
+        assert_eq!(problems, None, "{condition}");
+    }
 }
 
 fn forbid(condition: &str) -> String {

@@ -127,6 +127,71 @@ async fn a_ledger_is_verified_here_and_elsewhere_by_two_implementations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_logged_when_it_is_given_and_a_doctored_one_is_found() {
+    let folder = configured(&format!("{BY_TOKEN}\n{LEDGER}"), "services: [{ name: cart, reach: { process: { command: [/bin/true] } } }]");
+    let at = folder.path();
+    let stop = async |mut server: Serving| {
+        server.signal(Signal::TERM);
+        assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+    };
+    let server = Serving::start(at, &ANY_PORT).await;
+    for order in [&["halt"][..], &["resume"], &["hands-off", "cart"]] {
+        assert_eq!(run(at, &[order, &["--reason", "a reason of ours"]].concat()).code, Some(0), "{order:?}");
+    }
+    stop(server).await;
+    let names: Vec<String> = entries(at).await.into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["INC-0/1", "INC-0/2", "INC-0/3"]);
+    let said = good(at, &["verify"]);
+    assert!(said.starts_with("ok: the ledger has 3 entries, root "), "{said}");
+    let exported = good(at, &["export", "--jsonl"]);
+    assert!(exported.lines().next().unwrap().contains(r#""kind":"ordered","order":"ORD-1","given":{"order":"halt"}"#), "{exported}");
+    assert!(!exported.contains("a reason of ours"), "reasons stay in the store: {exported}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let proof = text(elsewhere.path().join("proof"));
+    let key = good(at, &["key"]);
+    good(at, &["prove", "INC-0/1", "--out", &proof]);
+    let said = good(elsewhere.path(), &["verify", "--proof", &proof, "--key", &key]);
+    assert!(said.starts_with("ok: entry 0 of 3 in the log "), "{said}");
+    assert!(python(&["proof", &proof, &key]).0);
+
+    let store = std::fs::read(at.join("data/paramedic.db")).unwrap();
+    let resume =
+        "INSERT INTO orders (topic, kind, at, body) SELECT topic, kind, at, replace(body, 'ORD-2', 'ORD-4') FROM orders WHERE id = 2";
+    let cases: [(&[&str], &str); 8] = [
+        (&["DELETE FROM orders WHERE id = 1"], "an order is gone from the store, and INC-0/1 has it: ORD-1: halt by "),
+        (&["DELETE FROM orders WHERE id = 3"], "an order is gone from the store, and INC-0/3 has it: ORD-3: hands off cart by "),
+        (&["UPDATE orders SET topic = 'service:other' WHERE id = 3"], "ORD-3 is not what was given: its row and its text speak of"),
+        (&["UPDATE orders SET body = replace(body, 'a reason', 'no reason') WHERE id = 1"], "ORD-1 is not what was given: INC-0/1 has"),
+        (&["UPDATE orders SET body = '' WHERE id = 1"], "ORD-1 is not what was given: "),
+        (
+            &["UPDATE orders SET body = replace(body, '\"halt\"', '\"resume\"'), kind = 'resume' WHERE id = 1"],
+            "ORD-1 is not what was given: INC-0/1 has another one: ORD-1: halt by ",
+        ),
+        (&[resume], "ORD-4 was never logged: it was put there by hand, or by an older version's command"),
+        (
+            &["DELETE FROM orders WHERE id = 1", "DELETE FROM entries WHERE incident_id = 0 AND seq = 1"],
+            "entry 0 of the log is missing: INC-0/2 stands next",
+        ),
+    ];
+    for (statements, expected) in cases {
+        sql(at, statements).await;
+        let said = bad(at, &[]);
+        assert!(said.starts_with(&format!("the ledger is not what was logged: {expected}")), "{statements:?}: {said}");
+        std::fs::write(at.join("data/paramedic.db"), &store).unwrap();
+    }
+
+    // An order that a version gave which logged none: logged at the next start, once.
+    sql(at, &["DELETE FROM identity WHERE name = 'orders_logged'", resume]).await;
+    assert!(good(at, &["verify"]).starts_with("ok: the ledger has 3 entries, "));
+    for _ in 0..2 {
+        stop(Serving::start(at, &ANY_PORT).await).await;
+        assert!(good(at, &["verify"]).starts_with("ok: the ledger has 4 entries, "));
+    }
+    sql(at, &["DELETE FROM orders WHERE id = 4"]).await;
+    assert!(bad(at, &[]).contains("INC-0/4 has it: ORD-4: "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_served_log_is_verified_over_http_by_those_who_have_the_token() {
     let folder = with_ledger();
     let server = Serving::start(folder.path(), &ANY_PORT).await;

@@ -76,6 +76,50 @@ async fn an_edit_is_tried_on_what_was_done_before_it_is_real() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_approved_and_how_many_it_took_is_judged_by_the_edit_too() {
+    let folder = configured(BY_TOKEN, SERVICES);
+    let server = Serving::start(folder.path(), &["--listen", "127.0.0.1:0"]).await;
+    server.fire("HighRequestLatency", "cart").await;
+    server.until_incident("INC-1", "asks", |incident| incident["state"] == "awaiting_approval").await;
+    assert_eq!(run(folder.path(), &["approve", "APR-1"]).code, Some(0));
+    let edited = |own: &str| {
+        std::fs::write(folder.path().join("config/policies/own.cedar"), own).unwrap();
+        let (text, json) = (run(folder.path(), &["policy", "replay"]), run(folder.path(), &["policy", "replay", "--json"]));
+        assert_eq!((text.code, json.code), (Some(0), Some(0)), "{text:?}\n{json:?}");
+        (text.out, serde_json::from_str::<Value>(&json.out).unwrap()["approvals"].clone())
+    };
+    let (text, json) = edited("@id(\"nothing\")\n@reason(\"r\")\nforbid (principal, action, resource == Service::\"shop\");\n");
+    assert!(text.ends_with("\n1 approval judged: 0 would differ\n"), "{text}");
+    assert_eq!((&json["judged"], &json["skipped"], json["differences"].as_array().unwrap().len()), (&1.into(), &0.into(), 0), "{json:#}");
+
+    let (text, json) = edited(
+        "@id(\"from_slack\")\n@reason(\"a terminal is nobody\")\n\
+         forbid (principal, action == Action::\"approve\", resource) when { principal.via == Via::\"cli\" };\n\
+         @id(\"two_for_cart\")\n@reason(\"two people for the cart\")\n\
+         forbid (principal, action == Action::\"release\", resource == Service::\"cart\") when { context.approvers < 2 };\n",
+    );
+    let (quorum, refused) = (&json["differences"][0], &json["differences"][1]);
+    assert_eq!((&quorum["was"], &quorum["would_be"]), (&"1 approver".into(), &"2 approvers".into()), "{json:#}");
+    let was = refused["was"].as_str().unwrap();
+    assert!(was.starts_with("approved by ") && was.ends_with(" via cli"), "{json:#}");
+    assert_eq!((&refused["would_be"], &refused["why"]), (&"refused".into(), &"policy from_slack: a terminal is nobody".into()), "{json:#}");
+    for named in [quorum, refused] {
+        let named = [&named["approval"], &named["incident"], &named["tool"], &named["on"]].map(|name| name.as_str().unwrap());
+        assert_eq!(named, ["APR-1", "INC-1", "scale_service", "cart"], "{json:#}");
+    }
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("APR-1 ")).collect();
+    assert!(rows.len() == 2 && rows[1].contains(was) && rows[1].ends_with("policy from_slack: a terminal is nobody"), "{text}");
+    assert!(text.ends_with("\n1 approval judged: 2 would differ\n"), "{text}");
+
+    // What would not even be asked is told with the actions.
+    let never = "@id(\"never\")\n@reason(\"never\")\nforbid (principal, action in [Action::\"execute\", Action::\"propose\"], resource)\n\
+                 when { context.tool == Tool::\"scale_service\" };\n";
+    let (text, json) = edited(never);
+    assert!(json["judged"] == 0 && text.contains("  confirm  deny  ") && !text.contains("approval judged"), "{text}\n{json:#}");
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn entries_from_before_facts_were_kept_are_counted_and_skipped() {
     let folder = configured(BY_TOKEN, SERVICES);
     let server = Serving::start(folder.path(), &["--listen", "127.0.0.1:0"]).await;

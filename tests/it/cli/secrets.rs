@@ -2,6 +2,7 @@
 //! be seen anywhere: not in the store's bytes, what is shown, what is told, what a model is asked, or a log that leaves nothing out.
 
 mod doors;
+mod reached;
 
 use super::{Serving, configured, run};
 use axum::{Json, Router, routing::any};
@@ -32,7 +33,7 @@ const CONFIGURED: [(&str, &str); 8] = [
     ("service's environment", "canary Given=42 to a child"),
 ];
 /// Of others: known by a name beside them or by their looks. One for each place where text comes in.
-const FOREIGN: [(&str, &str); 16] = [
+const FOREIGN: [(&str, &str); 22] = [
     ("log line", "canaryLog8841xyz"),
     ("process environment", "canaryEnv5512xyz"),
     ("metric label", "canaryMetric77xyz"),
@@ -49,6 +50,12 @@ const FOREIGN: [(&str, &str); 16] = [
     ("order's reason", "canaryOrder6613xyz"),
     ("slash command", "canarySlash2290xyz"),
     ("halt file", "canaryHalted90xyz"),
+    ("command's output", "canaryCommand41xyz"),
+    ("command on another host", "canaryRemote8812xyz"),
+    ("log of another host", "canaryJournal50xyz"),
+    ("state of another host", "canaryState2077xyz"),
+    ("error of another host", "canarySshErr7355xyz"),
+    ("command over a socket", "canarySocket6644xyz"),
 ];
 /// No secret, and planted in the same places: where it is not seen, nothing was looked at.
 const OPEN: &str = "plainly-visible";
@@ -65,21 +72,19 @@ fn percent(text: &str, all: bool) -> String {
 fn planted(place: &str) -> String {
     let own = foreign(place);
     let line = format!("DB_PASSWORD={own}");
-    let encoded = [STANDARD.encode(&line), URL_SAFE.encode(&line), hex::encode(&line), percent(&line, false), percent(&line, true)];
+    let dressed = [STANDARD.encode(&line), URL_SAFE.encode(&line), hex::encode(&line), percent(&line, false), percent(&line, true)];
     let mut words = vec![OPEN.to_owned(), line, format!(r#"{{"api_key":"{own}"}}"#), format!("mysql://app:{own}@db1/x")];
-    words.extend(encoded);
-    for (_, secret) in CONFIGURED {
-        words.push(secret.to_owned());
-        words.extend(["", "a", "ab"].map(|before| STANDARD.encode(format!("{before}{secret}!"))));
-        words.extend([
-            URL_SAFE.encode(secret),
-            hex::encode(secret),
-            hex::encode_upper(secret),
-            percent(secret, false),
-            percent(secret, true),
-        ]);
-    }
+    words.extend(dressed);
+    words.extend(CONFIGURED.iter().flat_map(|(_, secret)| encoded(secret)));
     words.join(" ")
+}
+
+fn encoded(secret: &str) -> Vec<String> {
+    let mut words = vec![secret.to_owned()];
+    words.extend(["", "a", "ab"].map(|before| STANDARD.encode(format!("{before}{secret}!"))));
+    let other = [URL_SAFE.encode(secret), hex::encode(secret), hex::encode_upper(secret), percent(secret, false), percent(secret, true)];
+    words.extend(other);
+    words
 }
 
 /// How a secret may be written, made without the product's own search.
@@ -116,9 +121,10 @@ impl Surfaces {
         self.add(&format!("paramedic {}", args.join(" ")), format!("{}\n{}", ran.out, ran.err));
     }
 
-    fn leaks(&self, made: &str) -> Vec<String> {
+    /// Of all that is planted, and of what only this server has.
+    fn leaks(&self, own: &[(&str, &str)]) -> Vec<String> {
         let mut leaks = Vec::new();
-        for (name, secret) in CONFIGURED.iter().chain(&FOREIGN).chain(&[("ledger's key", made)]) {
+        for (name, secret) in CONFIGURED.iter().chain(&FOREIGN).chain(own) {
             for (dress, text) in dresses(secret) {
                 for (surface, bytes) in &self.0 {
                     if let Some(at) = memchr::memmem::find(bytes, text.as_bytes()) {
@@ -309,7 +315,7 @@ async fn no_canary_is_seen_anywhere() {
     assert!(seen.sees("/api/incidents/INC-1", "[redacted: slack.bot_token]"), "the mark says what stood there");
     assert!(checked.code == Some(0) && model.refused().is_empty(), "{checked:?} {:?}", model.refused());
     doors::were_looked_at(&seen);
-    let leaks = seen.leaks(&own_key(folder.path()));
+    let leaks = seen.leaks(&[("ledger's key", &own_key(folder.path()))]);
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
 }
 

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const PASSWORD: &str = "s3cret-of-the-tests";
+pub const PASSWORD: &str = "s3cret-of-the-tests";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Postgres {

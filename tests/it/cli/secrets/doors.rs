@@ -11,10 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// As whoever starts the server has it: what a human types is looked through too, with what their configuration says.
-const ENVIRONMENT: [(&str, &str); 2] = [("HOOK", HOOK), ("APPROVER", APPROVER)];
+pub(super) const ENVIRONMENT: [(&str, &str); 2] = [("HOOK", HOOK), ("APPROVER", APPROVER)];
 
 /// A human's reason, with a secret that was pasted into it.
-fn reason(place: &str) -> String {
+pub(super) fn reason(place: &str) -> String {
     let token = [HOOK.to_owned(), STANDARD.encode(format!("a{HOOK}")), hex::encode(HOOK), percent(HOOK, true)].join(" ");
     format!("{OPEN} password={} {APPROVER} {token}", foreign(place))
 }
