@@ -78,7 +78,13 @@ async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> an
         println!("{}", approvals::list(&store.open_approvals().await?, false));
         return Ok(ExitCode::SUCCESS);
     };
-    decide(&store, id, Wanted { decision, digest: args.digest, approvers, policies }, signature).await
+    let code = decide(&store, id, Wanted { decision, digest: args.digest, approvers, policies }, signature).await?;
+    if code == ExitCode::SUCCESS && decision == Decision::Grant {
+        for why in args.files.halts(&store).await? {
+            eprintln!("paramedic: everything is halted, so that it is not begun and this approval becomes void: {}", table::whole(&why));
+        }
+    }
+    Ok(code)
 }
 
 async fn decide(store: &Store, id: ApprovalId, wanted: Wanted, signature: Signing<'_>) -> anyhow::Result<ExitCode> {

@@ -9,6 +9,7 @@ use crate::redaction::Redactor;
 use crate::safety::Approvers;
 use crate::store::{OrderError, Store};
 use crate::view;
+use anyhow::Context as _;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,12 @@ pub struct OrdersArgs {
 }
 
 pub async fn halt(args: ReasonArgs) -> anyhow::Result<ExitCode> {
-    give(OrderKind::Halt, args, "nothing that changes anything starts; what is running finishes, looking and paging go on").await
+    let file = args.files.halt_file()?;
+    let meaning = "nothing that changes anything starts; what is running finishes, looking and paging go on";
+    give(OrderKind::Halt, args, meaning).await.with_context(|| match file {
+        Some(file) => format!("nothing is halted; creating the file {} halts too, without the store", file.display()),
+        None => "nothing is halted".to_owned(),
+    })
 }
 
 pub async fn resume(args: ReasonArgs) -> anyhow::Result<ExitCode> {
@@ -186,6 +192,14 @@ impl Files {
     /// As much of the configuration's secrets as this user may read.
     fn redactor(&self) -> Redactor {
         config::redactor(&self.config, &self.overrides, &|name| std::env::var(name).ok())
+    }
+
+    /// What keeps everything from being begun now, if something does; from what this user may read.
+    pub(super) async fn halts(&self, store: &Store) -> anyhow::Result<Vec<String>> {
+        let (latest, now) = (store.latest_orders().await?, SystemClock.now());
+        let file = self.halt_file()?.as_deref().and_then(halt_file);
+        let by_file = file.map(|why| self.redactor().text(&why).into_owned());
+        Ok(InForce::of(&latest.orders, latest.count, now).halts.into_iter().chain(by_file).collect())
     }
 
     /// Where the halt file would be; none where the configuration cannot say.

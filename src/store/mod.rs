@@ -144,6 +144,7 @@ impl Store {
         }
         let server = Some(Arc::new(sqlite::lock(&path)?));
         sqlite::check_log(&path)?;
+        sqlite::create(&path)?;
         let unreadable = |e: StoreError| match e {
             StoreError::Sql(e) => StoreError::Open { path: path.display().to_string(), why: e.to_string() },
             other => other,

@@ -5,6 +5,7 @@ use super::{Result, StoreError, wal};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Connection as _};
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,6 +22,14 @@ pub fn lock(path: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(std::fs::TryLockError::Error(e)) => Err(open_error(&beside, &e)),
+    }
+}
+
+/// A new store is its owner's alone: it holds transcripts and votes. What SQLite puts beside it has the same mode; an older one keeps its own.
+pub fn create(path: &Path) -> Result<()> {
+    match File::options().create_new(true).write(true).mode(0o600).open(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(open_error(path, &e)),
+        _ => Ok(()),
     }
 }
 

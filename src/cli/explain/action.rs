@@ -187,7 +187,7 @@ async fn explain(config: &Config, asked: &Asked) -> Result<Explanation, String> 
         trust: trust.as_ref(),
         in_force: in_force.as_ref(),
     };
-    let opinions = checker.judge(&action, &situation);
+    let opinions = with_the_silent(checker.judge(&action, &situation), &action);
     let consent = needed(&action, &opinions, &config.consent, checker.policies());
     Ok(Explanation::of(&checker, format!("{} on {}", action.summary(), action.target), opinions, budgets).asking(consent))
 }
@@ -221,6 +221,27 @@ async fn told(config: &Config, action: &Action, asked: &Asked) -> Told {
             Told { usage, in_force: Some(in_force), trust: Some(Trust::default()), budgets }
         }
     }
+}
+
+/// A layer that has nothing against an action says nothing; whoever asks why is told that it was asked.
+fn with_the_silent(mut opinions: Vec<Opinion>, action: &Action) -> Vec<Opinion> {
+    let looks = !action.effect.changes_something();
+    let silent = [
+        (Layer::Floor, "nothing that is never done"),
+        (Layer::Scope, "within what the incident may touch"),
+        (Layer::Budget, "costs nothing"),
+        (Layer::Command, "no shell command"),
+        (Layer::Trust, "looking needs none"),
+        (Layer::Freeze, if looks { "looking waits for no window" } else { "no window holds for it then" }),
+        (Layer::Orders, if looks { "looking goes on" } else { "nothing is halted, and nobody has it in hand" }),
+    ];
+    for (layer, why) in silent {
+        if !opinions.iter().any(|opinion| opinion.layer == layer) {
+            opinions.push(Opinion::new(layer, Verdict::Allow, why));
+        }
+    }
+    opinions.sort_by_key(|opinion| opinion.layer);
+    opinions
 }
 
 impl Explanation {

@@ -70,3 +70,17 @@ async fn an_approval_that_does_not_exist_is_neither_granted_nor_denied() {
     assert_eq!(said(&run(folder.path(), &["deny"])), (Some(0), "no approval is waiting", ""));
     drop(server);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_approves_while_everything_is_halted_is_told_that_it_is_not_done() {
+    let folder = configured(BY_TOKEN, SERVICES);
+    let server = Serving::start(folder.path(), &["--listen", "127.0.0.1:0"]).await;
+    server.fire("HighRequestLatency", "cart").await;
+    server.until_incident("INC-1", "asks", |incident| incident["state"] == "awaiting_approval").await;
+    assert_eq!(run(folder.path(), &["halt", "--reason", "not now"]).code, Some(0));
+    let granted = run(folder.path(), &["approve", "APR-1"]);
+    assert!(granted.code == Some(0) && granted.err.contains("everything is halted, so that it is not begun"), "{granted:?}");
+    assert!(granted.err.contains("(ORD-1): not now"), "{granted:?}");
+    server.until_incident("INC-1", "goes to a human", |incident| incident["state"] == "escalated").await;
+    assert!(!running(folder.path(), "cart.2"));
+}

@@ -43,13 +43,18 @@ fn a_restart_is_explained_layer_by_layer_down_to_the_line_of_the_policy() {
     insta::assert_snapshot!(told, @r#"
     restart_service {"host":null,"reason":"asked with paramedic explain","service":"cart"} on cart: confirm
 
+      floor     allow    nothing that is never done
       boundary  allow    restart_service is known
       level     allow    level 1 acts within bounds
       level     allow    mode auto
+      scope     allow    within what the incident may touch
       policy    confirm  policy payments_by_hand: payments are never restarted unasked
       budget    allow    restart 1 of 3 in an hour
+      command   allow    no shell command
       risk      allow    risk 0.65 (disruptive 0.35, production +0.20, off-hours +0.10)
       trust     allow    the trust in model is 500
+      freeze    allow    no window holds for it then
+      orders    allow    nothing is halted, and nobody has it in hand
 
       policy   payments_by_hand, policies/own.cedar:2
       approve  1 human

@@ -21,6 +21,8 @@ fn orders(folder: &Path) -> Value {
 async fn every_order_has_a_reason_and_a_name_and_is_listed_while_it_stands() {
     let folder = configured(BY_TOKEN, SERVICES);
     let folder = folder.path();
+    let early = run(folder, &["halt", "--reason", "no server has run here"]);
+    assert!(early.code == Some(1) && early.err.contains("nothing is halted; creating the file "), "{early:?}");
     let server = Serving::start(folder, &["--listen", "127.0.0.1:0"]).await;
     for command in [&["halt"][..], &["resume"], &["hands-off", "cart"], &["close", "INC-1"], &["trust", "close-breaker", "model"]] {
         let ran = run(folder, command);

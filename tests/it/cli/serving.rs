@@ -5,6 +5,7 @@ use super::{BY_TOKEN, Serving, TOKEN, configured, kinds, run};
 use paramedic::clients::http::client;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -106,6 +107,10 @@ async fn a_store_has_one_server() {
     assert_eq!(second.code, Some(1), "{second:?}");
     assert!(second.err.contains("store data/paramedic.db is used by another paramedic server"), "{}", second.err);
     assert!(!second.err.contains("listening on http://"), "{}", second.err);
+    for name in ["paramedic.db", "paramedic.db-wal", "paramedic.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join("data").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name} is its owner's alone");
+    }
     first.signal(Signal::INT);
     assert_eq!(first.ended().await.code(), Some(0), "{}", first.log());
     Serving::start(folder.path(), &ANY_PORT).await;
