@@ -30,6 +30,18 @@ impl Clock for StoryClock {
     }
 }
 
+/// A vote from a second process at the same store.
+pub async fn vote_beside(place: &Place, approval: i64, decision: Decision, user: &str, now: Time) -> Result<(), DecideError> {
+    let store = Store::open_beside(&place.store_url()).await.unwrap();
+    let approvers = paramedic::config::approvers(&place.path("config/paramedic.yaml"), &|_| None).unwrap();
+    let ballot = Ballot { who: user.to_owned(), via: Via::Cli, decision, shown: None, signature: None };
+    let policies = paramedic::config::load_policies(&place.path("config"), &|_| None).unwrap();
+    let electorate = Electorate { approvers: &approvers, policies: Some(&policies) };
+    let decided = vote(&store, electorate, ApprovalId(approval), ballot, now).await;
+    store.close().await;
+    decided.map(|_| ())
+}
+
 /// What differs from the plain configuration.
 #[derive(Default)]
 pub struct Setup {
@@ -488,14 +500,7 @@ impl TestApp {
     /// `paramedic approve APR-n` or `deny`: a second process at the same store, with the same configuration.
     pub async fn decide_cli(&mut self, approval: i64, decision: Decision, user: &str) -> Result<(), DecideError> {
         self.mend().await;
-        let store = Store::open_beside(&self.place.store_url()).await.unwrap();
-        let approvers = paramedic::config::approvers(&self.place.path("config/paramedic.yaml"), &|_| None).unwrap();
-        let ballot = Ballot { who: user.to_owned(), via: Via::Cli, decision, shown: None, signature: None };
-        let policies = paramedic::config::load_policies(&self.place.path("config"), &|_| None).unwrap();
-        let electorate = Electorate { approvers: &approvers, policies: Some(&policies) };
-        let decided = vote(&store, electorate, ApprovalId(approval), ballot, self.now()).await;
-        store.close().await;
-        decided.map(|_| ())
+        vote_beside(&self.place, approval, decision, user, self.now()).await
     }
 
     /// A human's order from a second process at the same store.

@@ -1,11 +1,13 @@
 //! Approvals beyond one click: two people over several doors, two clocks, a target that changed or cannot be read, a row that was
 //! touched, and the API's own tokens.
 
+use super::app::vote_beside;
 use super::{ANA, Setup, TestApp, tales};
 use insta::assert_snapshot;
 use paramedic::domain::Decision;
 use paramedic::standins::model::Reply;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub const ANAS_TOKEN: &str = "token-of-ana-0001";
 pub const BENS_TOKEN: &str = "token-of-ben-0002";
@@ -254,4 +256,51 @@ async fn what_an_earlier_version_asked_is_void() {
     assert_eq!(late.to_string(), "APR-1 was asked for by an earlier version of Paramedic: it authorises nothing");
     app.told(1).await;
     assert_eq!((app.place.starts("api-gateway"), app.button("approve")), (1, None));
+}
+
+/// Slack says yes, the API no, a terminal yes, all in the same moment.
+async fn race(setup: Setup, over_socket: bool) {
+    let mut app = asked(setup.with("approvers", people())).await;
+    app.told(1).await;
+    let ts = app.button("approve").unwrap();
+    if over_socket {
+        assert!(app.slack.linked(Duration::from_secs(20)).await, "Paramedic opened no WebSocket");
+    }
+    let no = decision("deny", &approval(&mut app).await).unwrap().to_string();
+    let (base, now, http) = (app.base(), app.now(), paramedic::clients::http::client(Duration::from_secs(20)).unwrap());
+    let slack = async {
+        match over_socket {
+            true => app.slack.socket_click(&ts, "approve", ANA).await.unwrap(),
+            false => assert_eq!(app.slack.click(&base, &ts, "approve", ANA, now).await, Ok(200)),
+        }
+    };
+    let api = async {
+        let request = http.post(format!("{base}/api/approvals/APR-1/decide")).header("authorization", format!("Bearer {BENS_TOKEN}"));
+        request.body(no).send().await.unwrap().status().as_u16()
+    };
+    let terminal = vote_beside(&app.place, 1, Decision::Grant, "ben.l", now);
+    let ((), api, terminal) = futures::join!(slack, api, terminal);
+    app.until(1, &["verifying", "escalated"]).await;
+    let transcript = app.transcript(1).await;
+    let decided: Vec<&str> = transcript.lines().filter(|l| l.starts_with("APR-1 granted") || l.starts_with("APR-1 denied")).collect();
+    let [decided] = decided[..] else { panic!("{decided:?} in {transcript}") };
+    let by_slack = decided.starts_with("APR-1 granted by ana via slack");
+    let by_api = decided.starts_with("APR-1 denied by ben via api");
+    assert_eq!((by_api, api), (by_api, if by_api { 200 } else { 409 }), "{decided}");
+    assert_eq!(terminal.is_ok(), !by_slack && !by_api, "{terminal:?}: {decided}");
+    assert_eq!(app.place.starts("api-gateway"), if by_api { 1 } else { 2 }, "{transcript}");
+    if !by_slack {
+        let told = app.slack_answer().await;
+        assert!(told.contains("the first decision stands"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_all_doors_at_once_the_first_decides() {
+    for postgres in [false, true] {
+        for over_socket in [false, true] {
+            let setup = if over_socket { Setup::default().socket_mode() } else { Setup::default() };
+            race(if postgres { setup.postgres() } else { setup }, over_socket).await;
+        }
+    }
 }
