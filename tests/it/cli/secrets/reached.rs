@@ -176,7 +176,8 @@ async fn no_canary_is_seen_by_way_of_commands_other_hosts_a_socket_or_a_shared_s
     // A surface that shows nothing proves nothing.
     for surface in ["tables", "tables after its end", "prompts", "paramedic ledger export --jsonl --all"] {
         for mark in ["command", "remote", "journal", "state"] {
-            assert!(seen.sees(surface, &format!("seen-{mark}")), "{surface} does not show the {mark}");
+            let told = || String::from_utf8_lossy(&seen.0["/api/incidents/INC-1"]).into_owned();
+            assert!(seen.sees(surface, &format!("seen-{mark}")), "{surface} does not show the {mark}: {}", told());
         }
     }
     for surface in
