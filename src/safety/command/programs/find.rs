@@ -87,6 +87,7 @@ fn command(judge: &mut Judge, roots: &[&Word], words: &[Word], at: usize, run: &
         })
         .collect();
     let found = judge.program(&filled);
+    inner.iter().take(1).for_each(|name| super::git::unbounded(judge, name));
     if inner.first().is_some_and(|name| matches!(name.text.rsplit('/').next(), Some("rm" | "unlink" | "rmdir" | "truncate"))) {
         judge.note(&said(inner), Critical, "removes everything that find finds");
     }
@@ -103,7 +104,7 @@ fn command(judge: &mut Judge, roots: &[&Word], words: &[Word], at: usize, run: &
 fn found_files(roots: &[&Word]) -> Word {
     let folders: Vec<&&Word> = roots.iter().filter(|word| !matches!(word.text.as_str(), "-H" | "-L" | "-P")).collect();
     match folders.as_slice() {
-        [one] if one.is_literal() && one.text.starts_with('/') => {
+        [one] if one.is_literal() && one.text.starts_with('/') && !secret::climbs(&one.text) => {
             Word::pattern(&format!("{}/**", secret::plain(&one.text).trim_end_matches('/')))
         }
         [] => Word::pattern("/**"),
