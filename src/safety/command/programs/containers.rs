@@ -92,7 +92,8 @@ pub const TABLE: &[Program] = &[
     low("helm", "-n= --namespace= --kube-context= --debug")
         .raised(&[("--kubeconfig= --kube-apiserver= --kube-token= --registry-config= --repository-config=", High, "takes its settings, and programs to run, from elsewhere")])
         .with(&[
-            low("list ls status history version env", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
+            low("status", "-n= --namespace= --revision= --show-desc --show-resources").raised(&[("-o= --output=", High, "shows values, passwords included")]),
+            low("list ls history version env", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
             program("search show", Medium, "asks other machines", ""),
             program("get template", High, "shows values, passwords included", ""),
             program("uninstall delete", Critical, "removes a release", ""),

@@ -23,6 +23,14 @@ pub fn systemctl(judge: &mut Judge, program: &'static Program, words: &[Word]) -
     by_table(judge, &mut vec![program], words, words)
 }
 
+/// The journal keeps the environment of programs that crashed.
+pub fn journal(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    if words[1..].iter().any(|word| word.text.to_lowercase().contains("environ")) {
+        judge.note(&said(words), High, SHOWN);
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
 /// Fields of a container, an image or a volume that are looked at; what lies below one is too.
 const FIELDS: [&str; 28] = [
     ".State",

@@ -78,8 +78,8 @@ fn objects(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
         judge.refuse_to_run(&text, "it may show a secret, and what is shown is kept and told");
     }
     let configured = scan.operands.iter().any(|word| matches!(word.text.split('/').next(), Some("configmap" | "configmaps" | "cm")));
-    let whole = scan.options.iter().any(|option| matches!(option.as_str(), "-o" | "--output"));
-    judge.note(&text, if configured && whole { Medium } else { program.level }, program.why);
+    let whole = scan.options.iter().any(|option| matches!(option.as_str(), "-o" | "--output" | "--template"));
+    judge.note(&text, if configured && (whole || program.is_called("describe")) { Medium } else { program.level }, program.why);
     Run::plain(words)
 }
 

@@ -50,6 +50,7 @@ pub const TABLE: &[Program] = &[
          --output= --output-fields= --pager-end --priority= --quiet --reverse --show-cursor --since= --system --this-boot --unit= --until= --user --user-unit= --utc --verify \
          --truncate-newline --namespace= --list-namespaces --list-invocations",
     )
+    .judged(environment::journal)
     .raised(&[
         ("--vacuum-size= --vacuum-time= --vacuum-files= --rotate --flush --sync --relinquish-var --smart-relinquish-var --update-catalog --setup-keys --force", Critical, "removes or moves logs"),
         ("-F= --field=", Medium, "shows every value that a field had, the environment of crashed programs included"),
