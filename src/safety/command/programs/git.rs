@@ -69,7 +69,14 @@ pub fn judge(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Ru
     let scan = judge.scan(&[program], &words[1..], true);
     let Some(at) = scan.stopped.map(|at| at + 1) else { return run };
     // Files outside a repository are compared where `-C` leads.
-    let folder: Vec<&str> = scan.given(&["-C"]).map(|word| word.text.as_str()).collect();
+    // One that begins with `/` forgets those before it.
+    let folder = scan.given(&["-C"]).fold(Vec::new(), |mut folder, word| {
+        if word.text.starts_with('/') {
+            folder.clear();
+        }
+        folder.push(word.text.as_str());
+        folder
+    });
     for word in words[at + 1..].iter().filter(|word| !folder.is_empty() && !word.text.starts_with('-')) {
         let path = word.text.rsplit(':').next().unwrap_or_default();
         let below = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", folder.join("/")) };
