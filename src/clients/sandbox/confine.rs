@@ -26,7 +26,7 @@ const LIBRARIES: [&str; 5] = ["/usr/lib", "/usr/libexec", "/usr/share", "/lib", 
 pub fn apply(scope: Scope, needs: &BTreeSet<Need>, programs: &[PathBuf], own: &[PathBuf]) -> Result<(), SandboxError> {
     let refused = |e: landlock::RulesetError| SandboxError::NotConfined(format!("Landlock: {e}"));
     let all = AccessFs::from_all(ABI::V5);
-    let hidden = files::hidden(own);
+    let hidden = files::hidden(own)?;
     // The system's own places stay as they are, whatever a human confirmed.
     let (system, others): (Vec<_>, Vec<_>) = files::visible(&hidden).into_iter().partition(|path| system_path(path));
     let ruleset = Ruleset::default()

@@ -27,7 +27,7 @@ const AROUND: &str = "a filter of system calls ended it: one around Paramedic, s
 const LAST_WORDS: u64 = 64 * 1024;
 
 /// The environment of every program; a stage may add what only changes how its answer looks.
-const ENVIRONMENT: [(&str, &str); 12] = [
+const ENVIRONMENT: [(&str, &str); 19] = [
     ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
     ("LANG", "C.UTF-8"),
     ("TZ", "UTC"),
@@ -40,6 +40,14 @@ const ENVIRONMENT: [(&str, &str); 12] = [
     ("GIT_PAGER", "cat"),
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_OPTIONAL_LOCKS", "0"),
+    // Stronger than what a repository says of itself: programs that it names are not asked.
+    ("GIT_CONFIG_COUNT", "3"),
+    ("GIT_CONFIG_KEY_0", "core.fsmonitor"),
+    ("GIT_CONFIG_VALUE_0", "false"),
+    ("GIT_CONFIG_KEY_1", "core.hooksPath"),
+    ("GIT_CONFIG_VALUE_1", "/dev/null"),
+    ("GIT_CONFIG_KEY_2", "log.showSignature"),
+    ("GIT_CONFIG_VALUE_2", "false"),
 ];
 
 /// A stage with the files that its programs are.

@@ -44,10 +44,23 @@ pub struct Scan<'a> {
     pub operands: Vec<&'a Word>,
     /// Spellings of the options, without their values.
     pub options: Vec<String>,
+    /// What the options were given, attached or apart, in a cluster or not.
+    pub values: Vec<(String, Word)>,
     /// Where the first operand was, if the scan ended there.
     pub stopped: Option<usize>,
     /// Every word was an option that the table knows, or an operand.
     pub clear: bool,
+}
+
+impl Scan<'_> {
+    /// Every value that one of these options was given, in order.
+    pub fn given<'a>(&'a self, spellings: &'a [&str]) -> impl Iterator<Item = &'a Word> {
+        self.values.iter().filter(|(name, _)| spellings.contains(&name.as_str())).map(|(_, value)| value)
+    }
+
+    pub fn has(&self, spellings: &[&str]) -> bool {
+        self.options.iter().any(|option| spellings.contains(&option.as_str()))
+    }
 }
 
 impl Judge {
@@ -126,7 +139,7 @@ impl Judge {
             return None;
         }
         let piped = self.piped;
-        self.piped |= simple.redirects.iter().any(|found| matches!(found, Redirect::From { .. } | Redirect::Text { .. }));
+        self.piped |= simple.redirects.iter().any(Redirect::brings);
         let run = self.program(&simple.words);
         self.piped = piped;
         let environment = simple.assignments.iter().map(|(name, value)| (name.clone(), value.text.clone())).collect();
@@ -240,7 +253,7 @@ impl Judge {
 
     /// Sorts words (the name left out) by the tables; what they do not know is noted. `stop` at the first operand.
     pub fn scan<'a>(&mut self, tables: &[&Program], words: &'a [Word], stop: bool) -> Scan<'a> {
-        let mut scan = Scan { operands: Vec::new(), options: Vec::new(), stopped: None, clear: true };
+        let mut scan = Scan { operands: Vec::new(), options: Vec::new(), values: Vec::new(), stopped: None, clear: true };
         let mut at = 0;
         while let Some(word) = words.get(at) {
             at += 1;
@@ -256,7 +269,7 @@ impl Judge {
                     .for_each(|word| self.opaque(tables, word, "not known"));
                 break;
             } else if word.text.starts_with('-') && word.text.len() > 1 {
-                scan.clear &= self.option(tables, word, words.get(at), &mut scan.options, &mut at);
+                scan.clear &= self.option(tables, word, words.get(at), &mut scan, &mut at);
             } else {
                 scan.operands.push(word);
                 if stop {
@@ -269,14 +282,14 @@ impl Judge {
     }
 
     /// One word of options; takes the next word where the option wants a value. False: the table does not know it.
-    fn option(&mut self, tables: &[&Program], word: &Word, next: Option<&Word>, given: &mut Vec<String>, at: &mut usize) -> bool {
+    fn option(&mut self, tables: &[&Program], word: &Word, next: Option<&Word>, scan: &mut Scan<'_>, at: &mut usize) -> bool {
         let whole = word.text.starts_with("--") || tables.iter().any(|table| table.dashed);
         if whole {
             let (name, attached) = word.text.split_once('=').map_or((word.text.as_str(), None), |(name, value)| (name, Some(value)));
             let told =
                 matches!(word.text.as_str(), "--help" | "--version") && tables.last().is_some_and(|table| table.level <= DangerLevel::Low);
             if told && option(tables, name).is_none() {
-                given.push(name.to_owned());
+                scan.options.push(name.to_owned());
                 return true;
             }
             let known = option(tables, name).or_else(|| {
@@ -285,21 +298,20 @@ impl Judge {
             });
             let fits = known.filter(|known| attached.is_none() || known.takes != Takes::Nothing);
             let Some(known) = fits else { return self.unknown_option(&word.text) };
-            given.push(name.to_owned());
-            return self.valued(&word.text, known, attached.map(|value| Word { text: value.to_owned(), ..word.clone() }), next, at);
+            let attached = attached.map(|value| Word { text: value.to_owned(), ..word.clone() });
+            return self.valued(name, known, attached, next, scan, at);
         }
         // `-20`, and `-100f` of old.
         let numbers = if option(tables, "-#").is_some() { word.text[1..].bytes().take_while(u8::is_ascii_digit).count() } else { 0 };
         for (index, letter) in word.text.char_indices().skip(1 + numbers) {
             let spelling = format!("-{letter}");
             let Some(known) = option(tables, &spelling) else { return self.unknown_option(&format!("{} (in {})", spelling, word.text)) };
-            given.push(spelling.clone());
             let rest = &word.text[index + letter.len_utf8()..];
             if known.takes != Takes::Nothing {
                 let attached = (!rest.is_empty()).then(|| Word { text: rest.to_owned(), ..word.clone() });
-                return self.valued(&spelling, known, attached, next, at);
+                return self.valued(&spelling, known, attached, next, scan, at);
             }
-            self.valued(&spelling, known, None, None, at);
+            self.valued(&spelling, known, None, None, scan, at);
         }
         true
     }
@@ -309,7 +321,16 @@ impl Judge {
         false
     }
 
-    fn valued(&mut self, spelling: &str, known: Known, attached: Option<Word>, next: Option<&Word>, at: &mut usize) -> bool {
+    fn valued(
+        &mut self,
+        spelling: &str,
+        known: Known,
+        attached: Option<Word>,
+        next: Option<&Word>,
+        scan: &mut Scan<'_>,
+        at: &mut usize,
+    ) -> bool {
+        scan.options.push(spelling.to_owned());
         if let Some((level, why)) = known.raise {
             self.note(spelling, level, why);
         }
@@ -337,6 +358,7 @@ impl Judge {
         if let Takes::Value(means) = known.takes {
             self.meant(means, &value);
         }
+        scan.values.push((spelling.to_owned(), value));
         true
     }
 }

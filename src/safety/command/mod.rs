@@ -7,6 +7,7 @@ mod layer;
 mod limits;
 mod operands;
 mod parse;
+mod places;
 mod plan;
 mod programs;
 mod redirect;
@@ -18,9 +19,10 @@ mod word;
 
 pub use layer::judge as opinion;
 pub use limits::LONGEST;
+pub use places::PLACES;
 pub use plan::{Link, Plan, PlanWord, Sink, Stage, Step, Streams};
 pub use programs::FOLDERS;
-pub use secret::{HIDDEN, plain as plain_path};
+pub use secret::{is_secret_name, plain as plain_path};
 pub use spec::Need;
 
 use crate::domain::{DangerLevel, Verdict};

@@ -49,6 +49,9 @@ impl Judge {
 
     /// The contents of this file come out.
     pub fn read(&mut self, word: &Word, tree: bool) {
+        if secret::climbs(&word.text) {
+            self.note(&word.raw, DangerLevel::Medium, "where a `..` behind a name leads cannot be said: the name may be a link");
+        }
         // `@file` stands for what is in the file, to some.
         let listed = word.text.strip_prefix('@').map(|text| Word { text: text.to_owned(), ..word.clone() });
         if let Some(why) = secret::shown(word, tree).or_else(|| secret::shown(&listed?, tree)) {
@@ -58,6 +61,9 @@ impl Judge {
     }
 
     pub fn change(&mut self, word: &Word) {
+        if secret::climbs(&word.text) {
+            self.note(&word.raw, DangerLevel::High, "where a `..` behind a name leads cannot be said: the name may be a link");
+        }
         if secret::protected(word) {
             self.note(&word.raw, DangerLevel::Critical, "is protected from any change");
         }

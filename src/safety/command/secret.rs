@@ -1,136 +1,31 @@
 //! Files that hold secrets, by where they lie and what they are called, and files that are never changed. Judged by the name alone:
 //! links are the sandbox's business, which hides the places below whatever name leads there.
 
+use super::places::{CERTIFICATES, FOLDERS, HARMLESS_DEVICES, HOMES, IN_FOLDERS, JUDGED, NAMES, PLACES};
 use super::syntax::{Kind, Word};
 use crate::domain::protected_path;
 use std::path::Path;
 
-/// Whole places; `**` is everything below.
-const PLACES: [&str; 37] = [
-    "/etc/shadow*",
-    "/etc/gshadow*",
-    "/etc/sudoers",
-    "/etc/sudoers.d/**",
-    "/etc/security/opasswd",
-    "/etc/ssl/private/**",
-    "/etc/letsencrypt/**",
-    "/etc/ssh/*_key",
-    "/etc/krb5.keytab",
-    "/etc/kubernetes/**",
-    "/etc/paramedic/**",
-    "/var/lib/paramedic/**",
-    "/var/lib/kubelet/**",
-    "/var/lib/sss/**",
-    "/run/secrets/**",
-    "/var/run/secrets/**",
-    "/run/credentials/**",
-    "/proc/*/environ",
-    "/proc/*/mem",
-    "/proc/*/task/**",
-    "/proc/*/root/**",
-    "/proc/*/cwd/**",
-    "/proc/*/fd/**",
-    "/proc/kcore",
-    "/proc/kmsg",
-    "/sys/kernel/security/**",
-    "/etc/mysql/debian.cnf",
-    "/etc/redis/**",
-    "/etc/rabbitmq/**",
-    "/etc/grafana/**",
-    "/etc/wireguard/**",
-    "/etc/openvpn/**",
-    "/etc/ipsec.secrets",
-    "/etc/NetworkManager/system-connections/**",
-    "/etc/rancher/**",
-    "/etc/docker/key.json",
-    "/var/backups/**",
-];
-
-/// Devices that hold nothing; every other one is raw memory or a disk.
-const HARMLESS_DEVICES: [&str; 7] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/stdin", "/dev/tty"];
-
-/// Folders, wherever they are.
-const FOLDERS: [&str; 9] = [".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".config", "private_keys"];
-
-/// File names, wherever they are.
-const NAMES: [&str; 38] = [
-    ".env",
-    ".env.*",
-    "*.env",
-    ".netrc",
-    ".pgpass",
-    ".my.cnf",
-    ".mylogin.cnf",
-    ".git-credentials",
-    ".npmrc",
-    ".pypirc",
-    ".htpasswd",
-    "htpasswd",
-    ".vault-token",
-    ".*_history",
-    ".viminfo",
-    ".lesshst",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.kdbx",
-    "*.keytab",
-    "*.ppk",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-    "*_rsa",
-    "*_ed25519",
-    "*.tfstate",
-    "*.tfvars",
-    "*secret*",
-    "*credential*",
-    "*password*",
-    "token",
-    "*.token",
-    "*_token",
-];
-
-/// Where certificates lie, which everybody is shown who connects; their keys lie elsewhere.
-const CERTIFICATES: [&str; 4] =
-    ["/etc/ssl/certs/", "/etc/pki/tls/certs/", "/usr/share/ca-certificates/", "/usr/local/share/ca-certificates/"];
-
-/// Where the sandbox hides files, as far as a place can be hidden.
-pub const HIDDEN: [&str; 16] = [
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/security/opasswd",
-    "/etc/ssl/private",
-    "/etc/letsencrypt",
-    "/etc/krb5.keytab",
-    "/etc/kubernetes",
-    "/etc/paramedic",
-    "/var/lib/paramedic",
-    "/run/secrets",
-    "/run/credentials",
-    "/var/backups",
-];
-
 /// Would showing this file (or, with `tree`, all below this folder) show a secret? Says what.
 pub fn shown(word: &Word, tree: bool) -> Option<&'static str> {
     let path = plain(&word.text);
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let parts = parts_of(&path);
     let device = overlaps("dev", parts.first().copied().unwrap_or_default()) && parts.len() > 1;
     if device && !(word.kind == Kind::Literal && HARMLESS_DEVICES.contains(&path.as_str())) {
         return Some("a device is memory or a disk, whatever is on it");
     }
-    if PLACES.iter().any(|place| lies_in(place, &parts, tree)) {
+    // What stands before a `..` may be a link: as it is written, and what stands behind it, count too.
+    let written = parts_of(&word.text);
+    let behind = written.rsplit(|part| *part == "..").next().unwrap_or_default();
+    if PLACES.iter().chain(&JUDGED).any(|place| [&parts, &written, behind].iter().any(|parts| lies_in(place, parts, tree))) {
         return Some("it holds secrets");
     }
+    if (tree || parts.contains(&"**")) && HOMES.iter().any(|home| lies_in(home, &parts, tree)) {
+        return Some("people keep their keys and what they typed in there");
+    }
     let name = parts.last().copied().unwrap_or_default();
-    let folder = parts.iter().any(|part| FOLDERS.iter().any(|folder| overlaps(folder, part) && !matches!(*part, "*" | "**")));
+    let folder = parts.iter().any(|part| FOLDERS.iter().any(|folder| is_folder(folder, part)));
+    let in_folder = IN_FOLDERS.iter().any(|(folder, known)| parts.iter().rev().skip(1).any(|part| part == folder) && overlaps(known, name));
     // `*.pem` could be a log as well, and is none.
     let log = (name.contains(".log") || path.starts_with("/var/log/"))
         && [".log", ".log.*"].iter().any(|end| overlaps(&format!("*{end}"), name))
@@ -139,15 +34,46 @@ pub fn shown(word: &Word, tree: bool) -> Option<&'static str> {
     let certificate = word.is_literal() && !name.contains("key") && CERTIFICATES.iter().any(|folder| path.starts_with(folder));
     let mut names = NAMES.iter().filter(|known| !(certificate && **known == "*.pem"));
     let named = !log && !matches!(name.as_str(), "*" | "**") && names.any(|known| is_named(known, &name, word));
-    (folder || named).then_some("its name says that it holds secrets")
+    (folder || in_folder || named).then_some("its name says that it holds secrets")
 }
 
-/// Two patterns with a `*` at both ends always overlap, so a pattern is tried on names that are like the known one.
+/// A pattern counts that shares more with the name than a first letter.
+fn is_folder(folder: &str, part: &str) -> bool {
+    let enough = if part.contains(['*', '?', '[']) && !part.starts_with('.') { SHARED } else { 0 };
+    !matches!(part, "*" | "**") && !part.contains(".log") && shared(folder, part).is_some_and(|n| n >= enough)
+}
+
+/// `/var/run` is `/run` everywhere.
+fn parts_of(path: &str) -> Vec<&str> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    match parts.as_slice() {
+        ["var", "run", ..] => parts[1..].to_vec(),
+        _ => parts,
+    }
+}
+
+/// Is this what a file with a secret is called, or a folder of them, wherever it lies?
+pub fn is_secret_name(name: &str) -> bool {
+    FOLDERS.contains(&name) || NAMES.iter().any(|known| overlaps(known, &name.to_lowercase()))
+}
+
+/// Letters that two patterns have to share before they count as meaning the same file; any two with a `*` at both ends overlap.
+const SHARED: usize = 2;
+
 fn is_named(known: &str, name: &str, word: &Word) -> bool {
     match word.kind {
-        Kind::Pattern => ["", "x"].iter().any(|filler| overlaps(&known.replace('*', filler), name)),
+        // Hidden files are hidden for a reason, and nobody can say which of them these are.
+        Kind::Pattern if name.starts_with('.') => true,
+        Kind::Pattern => {
+            ["", "x"].iter().any(|filler| overlaps(&known.replace('*', filler), name)) || shared(known, name).is_some_and(|n| n >= SHARED)
+        }
         _ => overlaps(known, name),
     }
+}
+
+/// A `..` behind a name: if the name is a link, it leads somewhere else than it says.
+pub fn climbs(text: &str) -> bool {
+    text.split('/').filter(|part| !matches!(*part, "" | ".")).skip_while(|part| *part == "..").any(|part| part == "..")
 }
 
 /// Is this path, or what the pattern may match, protected from any change?
@@ -203,23 +129,27 @@ enum Sign {
 
 /// Can one name match both patterns?
 pub fn overlaps(a: &str, b: &str) -> bool {
+    shared(a, b).is_some()
+}
+
+/// The most characters that both patterns ask for in a name which matches both; `None` if there is no such name.
+fn shared(a: &str, b: &str) -> Option<usize> {
     let (a, b) = (signs(a), signs(b));
-    // `row[j]`: the signs so far of `a` and the first `j` of `b` can match the same.
-    let mut row: Vec<bool> = vec![false; b.len() + 1];
-    row[0] = true;
+    // `row[j]`: for the signs so far of `a` and the first `j` of `b`.
+    let mut row: Vec<Option<usize>> = vec![None; b.len() + 1];
+    row[0] = Some(0);
     for j in 0..b.len() {
-        row[j + 1] = row[j] && b[j] == Sign::Run;
+        row[j + 1] = row[j].filter(|_| b[j] == Sign::Run);
     }
     for sign in a {
-        let mut next = vec![false; b.len() + 1];
-        next[0] = row[0] && sign == Sign::Run;
+        let mut next = vec![None; b.len() + 1];
+        next[0] = row[0].filter(|_| sign == Sign::Run);
         for j in 0..b.len() {
             next[j + 1] = match (sign, b[j]) {
-                (Sign::Run, Sign::Run) => row[j] || row[j + 1] || next[j],
-                (Sign::Run, _) => row[j + 1] || next[j],
-                (_, Sign::Run) => next[j] || row[j + 1],
-                (Sign::Any, _) | (_, Sign::Any) => row[j],
-                (Sign::Is(x), Sign::Is(y)) => row[j] && x == y,
+                (Sign::Run, Sign::Run) => row[j].max(row[j + 1]).max(next[j]),
+                (Sign::Run, _) | (_, Sign::Run) => row[j + 1].max(next[j]),
+                (Sign::Any, _) | (_, Sign::Any) => row[j].map(|n| n + 1),
+                (Sign::Is(x), Sign::Is(y)) => row[j].filter(|_| x == y).map(|n| n + 1),
             };
         }
         row = next;
@@ -291,6 +221,20 @@ mod tests {
             "/etc/paramedic/paramedic.yaml",
             "/opt/db_password.txt",
             "/proc/7/fd/3",
+            "/var/run/secrets/x",
+            "/proc/self/root/../etc/hosts",
+            "/home/ana/.zsh_history",
+            "/home/ana/.bash_h*",
+            "/home/*/.b*",
+            "/srv/app/prod.e*",
+            "/srv/app/???.env",
+            "/srv/app/cred*",
+            "/srv/app/.git/config",
+            "/srv/app/secrets/db.txt",
+            "/etc/pki/tls/private/site.crt",
+            "/etc/ceph/ceph.client.admin.keyring",
+            "/var/lib/docker/containers/12ab/config.v2.json",
+            "/var/lib/pgsql/data/base/1/2",
         ] {
             assert!(shows(path), "{path}");
         }
@@ -305,6 +249,13 @@ mod tests {
             "/var/log/secret-service.log",
             "/dev/null",
             "/var/log/nginx/*",
+            "/etc/*release",
+            "/etc/nginx/conf.d/*.conf",
+            "/srv/app/*.json",
+            "/srv/app/*error*",
+            "/var/lib/docker/containers/12ab/12ab-json.log",
+            "/var/lib/pgsql/data/log/postgresql-Mon.log",
+            "/home/ana/app/app.log",
         ] {
             assert!(!shows(path), "{path}");
         }
@@ -314,6 +265,10 @@ mod tests {
     fn a_folder_above_a_secret_counts_where_whole_folders_are_read() {
         assert!(shown(&Word::literal("/etc"), true).is_some() && shown(&Word::literal("/"), true).is_some());
         assert!(shown(&Word::literal("/etc"), false).is_none() && shown(&Word::literal("/var/log"), true).is_none());
+        for home in ["/home", "/home/ana/app", "/root", "/"] {
+            assert!(shown(&Word::literal(home), true).is_some(), "{home}");
+        }
+        assert!(shown(&Word::pattern("/home/**"), false).is_some() && shown(&Word::pattern("/srv/**"), false).is_none());
     }
 
     #[test]
@@ -323,6 +278,16 @@ mod tests {
             assert!(protected(&word), "{path}");
         }
         assert!(!protected(&Word::literal("/tmp/x")) && !protected(&Word::pattern("/var/log/*")));
+    }
+
+    #[test]
+    fn a_name_that_climbs_back_behind_another_may_lead_anywhere() {
+        for path in ["/var/run/../etc/x", "a/..", "../a/../b", "/a/./../b"] {
+            assert!(climbs(path), "{path}");
+        }
+        for path in ["../../etc/x", "/../etc", "a..b/c", "..", "/etc/hosts"] {
+            assert!(!climbs(path), "{path}");
+        }
     }
 
     #[test]

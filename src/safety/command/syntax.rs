@@ -66,6 +66,15 @@ pub enum Redirect {
 }
 
 impl Redirect {
+    /// Something comes in by it.
+    pub fn brings(&self) -> bool {
+        match self {
+            Self::From { target } => !(target.is_literal() && target.text == "/dev/null"),
+            Self::Text { .. } => true,
+            Self::Into { .. } | Self::Same { .. } | Self::Strange { .. } => false,
+        }
+    }
+
     pub fn parts(&self) -> (&[Word], &[Script]) {
         match self {
             Self::Into { target: word, .. } | Self::From { target: word } | Self::Text { word } => (std::slice::from_ref(word), &[]),

@@ -100,6 +100,11 @@ fn a_plan_is_argv_streams_and_links() {
             "Always [(\"gzip\", false), (\"-cd\", false), (\"/var/log/x.gz\", false)] [0] Streams { input: Some(\"/etc/hosts\"), out: Out, err: Out }",
         ]
     );
+    let find = classify("find /var/log -exec zcat {} ';' -exec ls {} ';'").plan.unwrap();
+    let stage = &find.steps[0].stages[0];
+    let words: Vec<&str> = stage.words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(words.join(" "), "find /var/log -exec gzip -cd {} ; -exec ls {} ;");
+    assert_eq!(stage.programs.iter().map(|at| words[*at]).collect::<Vec<_>>(), ["find", "gzip", "ls"]);
     let needs = |command: &str| classify(command).plan.unwrap().steps[0].stages[0].needs.clone();
     assert!(needs("df -h").is_empty() && needs("cat /etc/hosts").is_empty());
     assert!(needs("ss -tlnp").contains(&Need::Processes) && needs("dig example.org").contains(&Need::Internet));

@@ -266,6 +266,13 @@ async fn the_environment_is_made_anew() {
     let told = run("printenv | sort").await;
     assert_snapshot!(told.stdout, @"
     COLUMNS=200
+    GIT_CONFIG_COUNT=3
+    GIT_CONFIG_KEY_0=core.fsmonitor
+    GIT_CONFIG_KEY_1=core.hooksPath
+    GIT_CONFIG_KEY_2=log.showSignature
+    GIT_CONFIG_VALUE_0=false
+    GIT_CONFIG_VALUE_1=/dev/null
+    GIT_CONFIG_VALUE_2=false
     GIT_OPTIONAL_LOCKS=0
     GIT_PAGER=cat
     GIT_TERMINAL_PROMPT=0
@@ -372,6 +379,44 @@ async fn pipes_lists_and_patterns_work_and_no_shell_reads_them() {
     assert_eq!(heard("yes | head -2").await, ("y\ny\n".into(), Some(0)));
     let told = run("wc -l < /etc/no-such-file || echo then").await;
     assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("then\n", "/etc/no-such-file: No such file or directory (os error 2)\n"));
+}
+
+/// Runs git as its owner would, outside any sandbox.
+fn git(at: &Path, arguments: &[&str]) {
+    let identity = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org"];
+    let done = Command::new("git").arg("-C").arg(at).args(identity).args(arguments).output().unwrap();
+    assert!(done.status.success(), "git {arguments:?}: {done:?}");
+}
+
+#[tokio::test]
+async fn git_starts_nothing_that_a_repository_names() {
+    let ground = tempfile::tempdir().unwrap();
+    let (at, mark) = (ground.path().join("repository"), ground.path().join("started"));
+    fs::create_dir(&at).unwrap();
+    git(&at, &["init", "--quiet"]);
+    for text in ["one\n", "two\n"] {
+        fs::write(at.join("file"), text).unwrap();
+        fs::write(at.join(".gitattributes"), "file diff=mine\n").unwrap();
+        git(&at, &["add", "."]);
+        git(&at, &["commit", "--quiet", "-m", text]);
+    }
+    let starts = format!("touch {}", mark.display());
+    git(&at, &["config", "diff.mine.textconv", &starts]);
+    git(&at, &["config", "core.fsmonitor", &starts]);
+    let commands = ["status", "log -p", "show HEAD", "diff HEAD~1"];
+    // Whoever runs git there without more ado starts it.
+    for command in commands {
+        git(&at, &command.split(' ').collect::<Vec<_>>());
+        assert!(mark.exists(), "{command}");
+        fs::remove_file(&mark).unwrap();
+    }
+    git(&at, &["config", "diff.external", &starts]);
+    for (command, scope) in commands.iter().flat_map(|command| [(command, Scope::Read), (command, Scope::Change)]) {
+        let reading = classify(&format!("git -C {} {command}", at.display()));
+        let told = sandbox::run(&reading.plan.unwrap(), scope, &sandbox()).await.unwrap();
+        assert!(told.exit == Some(0) && !told.stdout.is_empty(), "{command}: {told:?}");
+        assert!(!mark.exists(), "{command}, {scope:?}: {told:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A diagnosis command in an incident: looked, asked, refused; by a model, and by a runbook.
 
 use super::{ANA, Setup, firing, tales};
+use crate::server::until;
 use insta::assert_snapshot;
 use paramedic::standins::model::Reply;
 use serde_json::json;
@@ -29,6 +30,7 @@ async fn a_model_looks_freely_asks_to_change_and_is_denied_the_rest() {
     app.alertmanager(&tales::gateway_down()).await;
     app.until(1, &["awaiting_approval"]).await;
     assert!(!outside.path().join("made").exists(), "nothing is done before somebody decided");
+    until("it is asked", async || app.button("approve").is_some()).await;
     let asked = app.slack.messages().iter().map(|message| message.shown()).collect::<Vec<_>>().join("\n");
     assert!(asked.contains("mkdir") && asked.contains("danger level MEDIUM"), "{asked}");
     app.click("approve", ANA).await;

@@ -2,7 +2,7 @@
 //! unknown program is treated as badly.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{kill, shell, special, wrappers};
+use super::{kill, shell, shows, special, wrappers};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 pub const TABLE: &[Program] = &[
@@ -18,6 +18,7 @@ pub const TABLE: &[Program] = &[
     ),
     program("chage", Critical, "changes who may do what", "").judged(special::ageing),
     program("insmod rmmod modprobe depmod", Critical, "changes the kernel", ""),
+    program("exportfs", High, "changes what others may mount", "").judged(special::exports),
     low("modinfo", "-andlp -F= --field="),
     program("umount swapoff fsfreeze fstrim sync", High, "changes file systems", ""),
     program("ssh-keygen ssh-add ssh-agent gpg gpg2 pass keyctl secret-tool age sops certbot", High, "handles keys", ""),
@@ -31,7 +32,8 @@ pub const TABLE: &[Program] = &[
     safe("dpkg", "-lLsSpV --list --listfiles --status --search --print-avail --get-selections --print-architecture --print-foreign-architectures --audit --verify -C")
         .needing(&[Need::Forks])
         .only_with(&["-l", "-L", "-s", "-S", "-p", "-V", "-C", "--list", "--listfiles", "--status", "--search", "--print-avail", "--get-selections", "--print-architecture", "--print-foreign-architectures", "--audit", "--verify"], High, "installs or removes software"),
-    safe("rpm", "-qailcdfRVsp -p --query --all --info --list --queryformat= --qf= --requires --provides --changelog --last --whatprovides= --file --verify --docfiles --configfiles")
+    safe("rpm", "-qailcdfRVsp -p --query --all --info --list --queryformat= --qf= --requires --provides --changelog --last --whatprovides= --file --verify --noscripts --noscript --nofiles --nodigest --nosignature --docfiles --configfiles")
+        .judged(special::rpm)
         .only_with(&["-q", "-V", "--query", "--verify"], High, "installs or removes software")
         .raised(&[("-E= --eval= --pipe= --define= -D= --root= -r= --dbpath= --rcfile= --macros= --load=", High, "runs macros or other programs")]),
     program("pip pip3 npm yarn pnpm gem cargo go composer bundle poetry uv conda mamba mvn gradle make cmake ninja", High, "installs software, or runs what a project says", "").judged(special::language_packages),
@@ -44,7 +46,7 @@ pub const TABLE: &[Program] = &[
     .judged(wrappers::language),
     program("gcc cc g++ clang as ld tcc rustc gdb lldb objcopy perf bpftrace bpftool stap trace-cmd criu", High, "makes or looks into programs", "").judged(special::perf),
     program("terraform tofu pulumi ansible ansible-playbook puppet chef-client salt salt-call packer vagrant eksctl kops kubeadm kubelet aws gcloud az doctl heroku gsutil s3cmd mc", High, "changes machines elsewhere", "").judged(special::cloud),
-    program("swanctl ipsec wg wg-quick openvpn tailscale zerotier-cli", High, "changes or shows a private network", "").judged(special::first_word_reads),
+    program("swanctl ipsec wg wg-quick openvpn tailscale zerotier-cli", High, "changes or shows a private network", "").judged(shows::judge),
     program("alias unalias export declare typeset readonly local unset set shopt umask ulimit cd pushd popd dirs jobs fg bg wait read getopts history type let shift return break continue exit logout times suspend caller help", Medium, "belongs to the shell", "").judged(shell::builtin),
     program("enable hash bind complete compgen compopt trap mapfile readarray fc", High, "has the shell run what it is given, now or later", "").judged(shell::builtin),
     program("source .", High, "runs a file in the shell", "").judged(shell::builtin),

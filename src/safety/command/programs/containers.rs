@@ -13,6 +13,9 @@ const INSPECT: &str = "-f= -s --format= --size --type= -v --verbose --pretty";
 const TOP: Program = safe("top", LIST).at_most(1, High, "hands options to ps, which may show environments");
 const BUILT: &str = "shows how it was built, passwords given to the build included";
 
+/// Networks and contexts have no environment.
+const INSPECTED: Program = low("inspect", INSPECT).judged(environment::inspected);
+
 /// `docker restart`, and everything else that takes a service away or brings another.
 const ACTS: Program = program(
     "restart start stop kill pause unpause rename update cp commit create wait attach tag load import login logout push pull build save export plugin \
@@ -44,24 +47,24 @@ pub const TABLE: &[Program] = &[
             program("history", Medium, BUILT, LIST),
             safe("stats", "-a --all --format= --no-trunc --no-stream"),
             low("logs", "-ft -n= --details --follow --since= --tail= --timestamps --until= --latest --names"),
-            low("inspect", INSPECT),
+            INSPECTED,
             low("events", "-f= --filter= --format= --since= --until= --stream? --no-trunc"),
             safe("container", LIST).with(&[
                 safe("ls list ps port diff", LIST),
                 TOP,
                 safe("stats", "-a --all --no-stream --format="),
                 low("logs", "-ft -n= --details --follow --since= --tail= --timestamps --until="),
-                low("inspect", INSPECT),
+                INSPECTED,
                 program("exec run", High, "runs a program inside a container", "").judged(super::wrappers::in_container),
                 program("rm prune", High, "removes containers", ""),
                 ACTS,
             ]),
-            safe("image", LIST).with(&[safe("ls list tree", LIST), program("history", Medium, BUILT, LIST), low("inspect", INSPECT), program("rm prune", High, "removes images", ""), ACTS]),
+            safe("image", LIST).with(&[safe("ls list tree", LIST), program("history", Medium, BUILT, LIST), INSPECTED, program("rm prune", High, "removes images", ""), ACTS]),
             safe("network", LIST).with(&[safe("ls list", LIST), low("inspect", INSPECT), program("create connect disconnect rm remove prune", High, "changes networks", "")]),
-            safe("volume", LIST).with(&[safe("ls list", LIST), low("inspect", INSPECT), program("rm remove prune", Critical, "removes data", ""), program("create update", High, "makes a volume", "")]),
+            safe("volume", LIST).with(&[safe("ls list", LIST), INSPECTED, program("rm remove prune", Critical, "removes data", ""), program("create update", High, "makes a volume", "")]),
             safe("system", "").with(&[safe("df info events", "-v -f= --verbose --format= --filter= --since= --until="), program("prune", Critical, "removes whatever does not run, data included", "")]),
             safe("context", "").with(&[safe("ls list show", "-q --quiet --format="), low("inspect", INSPECT), program("use create update rm import export", High, "changes where Docker is", "")]),
-            safe("node service stack", LIST).with(&[safe("ls list ps tasks", LIST), low("inspect logs", "-ft -n= --follow --tail= --since= --pretty --format= --no-trunc --raw --timestamps"), program("rm remove update scale rollback create deploy demote promote", High, "changes what runs", "")]),
+            safe("node service stack", LIST).with(&[safe("ls list ps tasks", LIST), INSPECTED, low("logs", "-ft -n= --follow --tail= --since= --no-trunc --raw --timestamps"), program("rm remove update scale rollback create deploy demote promote", High, "changes what runs", "")]),
             low("compose", "-f= -p= --file= --project-name= --profile= --ansi= --progress= --project-directory= --env-file= --compatibility")
                 .raised(&[("-f= --file= --env-file= --project-directory=", Medium, "takes its settings from a file")])
                 .with(COMPOSE),
@@ -70,7 +73,6 @@ pub const TABLE: &[Program] = &[
             program("search", Medium, "goes to another machine", ""),
             ACTS,
         ])
-        .judged(environment::containers)
         .needing(DAEMON),
     low("docker-compose podman-compose", "-p= --project-name= --profile= --ansi=")
         .raised(&[("-f= --file= --env-file= --project-directory= -H= --host=", Medium, "takes its settings from elsewhere")])
@@ -90,7 +92,8 @@ pub const TABLE: &[Program] = &[
     low("helm", "-n= --namespace= --kube-context= --debug")
         .raised(&[("--kubeconfig= --kube-apiserver= --kube-token= --registry-config= --repository-config=", High, "takes its settings, and programs to run, from elsewhere")])
         .with(&[
-            low("list ls status history version env", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
+            low("status", "-n= --namespace= --revision= --show-desc --show-resources").raised(&[("-o= --output=", High, "shows values, passwords included")]),
+            low("list ls history version env", "-aqAo -o= -n= -f= -m= -l= --all --all-namespaces --output= --revision= --max= --short --filter= --selector= --deployed --failed --pending --date --reverse"),
             program("search show", Medium, "asks other machines", ""),
             program("get template", High, "shows values, passwords included", ""),
             program("uninstall delete", Critical, "removes a release", ""),

@@ -14,9 +14,18 @@ pub const SHOWN: &str = "shows the environment of programs, passwords included";
 /// `systemctl show` without properties, or with one of these.
 pub fn systemctl(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
     let texts = || words[1..].iter().map(|word| word.text.as_str());
-    let chosen = texts().any(|text| ["-p", "-P", "--prop"].iter().any(|option| text.starts_with(option)));
+    let scan = judge.scan(&[program], &words[1..], false);
+    let chosen = scan.given(&["-p", "-P", "--property"]).any(|word| !word.text.is_empty());
     let named = texts().map(str::to_lowercase).any(|text| text.contains("environ") || text.contains("credential"));
     if texts().any(|text| text == "show") && (named || !chosen) {
+        judge.note(&said(words), High, SHOWN);
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
+/// The journal keeps the environment of programs that crashed.
+pub fn journal(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    if words[1..].iter().any(|word| word.text.to_lowercase().contains("environ")) {
         judge.note(&said(words), High, SHOWN);
     }
     by_table(judge, &mut vec![program], words, words)
@@ -54,27 +63,14 @@ const FIELDS: [&str; 28] = [
     ".Architecture",
 ];
 
-/// `docker inspect` without a format, or with one that shows more than these. Networks and contexts have no environment.
-pub fn containers(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
-    let texts: Vec<&str> = words[1..].iter().map(|word| word.text.as_str()).collect();
-    let inspect = texts
-        .iter()
-        .position(|text| *text == "inspect")
-        .filter(|at| !texts[..*at].iter().any(|text| matches!(*text, "network" | "context")));
-    if inspect.is_some() {
-        let formats: Vec<&str> = formats(&texts).collect();
-        if formats.is_empty() || !formats.iter().all(|format| plain(format)) {
-            judge.note(&said(words), High, SHOWN);
-        }
+/// `docker inspect` without a format, or with one that shows more than these.
+pub fn inspected(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[program], &words[1..], false);
+    let mut formats = scan.given(&["-f", "--format"]).peekable();
+    if formats.peek().is_none() || !formats.all(|word| word.is_literal() && plain(&word.text)) {
+        judge.note(&said(words), High, SHOWN);
     }
     by_table(judge, &mut vec![program], words, words)
-}
-
-fn formats<'a>(texts: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
-    texts.iter().enumerate().filter_map(|(at, text)| match *text {
-        "-f" | "--format" => texts.get(at + 1).copied(),
-        _ => text.strip_prefix("--format=").or_else(|| text.strip_prefix("-f")),
-    })
 }
 
 /// Every `{{…}}` in it names such fields.

@@ -52,6 +52,7 @@ pub const TABLE: &[Program] = &[
          --device --matchdirs --ignore-case --gitignore",
     )
     .on(Operands::Names)
+    .judged(super::special::tree)
     .raised(&[("-o=", High, "writes its output into a file"), ("-R", Medium, "may write pages"), ("--fromfile", Medium, "reads a file")]),
     safe("which", "-as --all").needing(&[Need::Forks]),
     safe("whereis", "-bmsul -B= -M= -S= -f"),

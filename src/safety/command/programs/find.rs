@@ -77,7 +77,7 @@ fn argument(judge: &mut Judge, word: Option<&Word>) {
 fn command(judge: &mut Judge, roots: &[&Word], words: &[Word], at: usize, run: &mut Run) -> usize {
     let end = words[at..].iter().position(|word| word.text == ";" || (word.text == "+" && word.is_literal())).map(|found| at + found);
     let inner = &words[at..end.unwrap_or(words.len())];
-    let stands_for = found_files(roots);
+    let stands_for = found_files(roots, words);
     let filled: Vec<Word> = inner
         .iter()
         .map(|word| match word.text.as_str() {
@@ -87,24 +87,35 @@ fn command(judge: &mut Judge, roots: &[&Word], words: &[Word], at: usize, run: &
         })
         .collect();
     let found = judge.program(&filled);
+    inner.iter().take(1).for_each(|name| super::git::unbounded(judge, name));
     if inner.first().is_some_and(|name| matches!(name.text.rsplit('/').next(), Some("rm" | "unlink" | "rmdir" | "truncate"))) {
         judge.note(&said(inner), Critical, "removes everything that find finds");
     }
-    if found.words.len() != filled.len() || inner.is_empty() || end.is_none() {
+    if found.words.len() < filled.len() || inner.is_empty() || end.is_none() {
         judge.hinder(&said(inner), "what find would run is not plain");
     }
-    run.programs.extend(found.programs.iter().map(|index| index + at));
+    // What was put in for commands before this one moves it on.
+    let place = at + run.words.len() - words.len();
+    run.programs.extend(found.programs.iter().map(|index| index + place));
+    // `gzip -cd` for `zcat`.
+    if let Some(more) = found.words.len().checked_sub(filled.len()).filter(|more| *more > 0) {
+        run.words.splice(place..=place, found.words[..=more].iter().cloned());
+    }
     run.needs.extend(found.needs);
     run.needs.insert(Need::Forks);
     end.map_or(words.len(), |end| end + 1)
 }
 
 /// Whatever lies below the roots. Names of a relative root may begin with `-`; those of an absolute one cannot.
-fn found_files(roots: &[&Word]) -> Word {
+fn found_files(roots: &[&Word], words: &[Word]) -> Word {
+    let asked = words.windows(2).filter(|pair| matches!(pair[0].text.as_str(), "-name" | "-iname" | "-path" | "-ipath" | "-wholename"));
+    // Whoever looks for a secret by its name finds it.
+    let secret = asked.map(|pair| Word::pattern(&pair[1].text)).find(|name| secret::shown(name, false).is_some());
+    let behind = secret.map_or_else(String::new, |name| format!("/{}", name.text));
     let folders: Vec<&&Word> = roots.iter().filter(|word| !matches!(word.text.as_str(), "-H" | "-L" | "-P")).collect();
     match folders.as_slice() {
-        [one] if one.is_literal() && one.text.starts_with('/') => {
-            Word::pattern(&format!("{}/**", secret::plain(&one.text).trim_end_matches('/')))
+        [one] if one.is_literal() && one.text.starts_with('/') && !secret::climbs(&one.text) => {
+            Word::pattern(&format!("{}/**{behind}", secret::plain(&one.text).trim_end_matches('/')))
         }
         [] => Word::pattern("/**"),
         all if all.iter().all(|word| word.text.starts_with(['/', '.'])) => Word::pattern("/**"),

@@ -4,6 +4,7 @@ use super::super::judge::{Judge, said};
 use super::super::plan::Run;
 use super::super::spec::{Program, low, program, safe};
 use super::super::syntax::Word;
+use super::by_table;
 use crate::domain::DangerLevel::{self, Critical, High, Medium};
 
 const SHOW: &str = "-# -n= -p -u -s -z -w -b -c -g -i -E -F -P -R -S= -G= -L= -U= -M? -C? -D -O= -l= -q -v -a -t -r -m -1 --oneline --graph --decorate? --no-decorate --all --stat? --shortstat --numstat \
@@ -57,7 +58,43 @@ pub const TABLE: &[Program] = &[low("git", "-C= -P --no-pager --bare --no-replac
         program("filter-branch filter-repo gc prune repack reflog-expire update-ref replace fast-import", Critical, "removes history", ""),
         program("clone fetch pull", High, "fetches from elsewhere and starts programs", ""),
         program("checkout switch restore reset revert clean rm mv add commit merge rebase cherry-pick am apply init archive bundle difftool mergetool instaweb gui gitk citool daemon send-email request-pull p4 svn hook maintenance", High, "changes files, or starts other programs", ""),
-    ])];
+    ])
+    .judged(judge)];
+
+/// Subcommands that show differences by whatever program the repository names, unless they are told not to.
+const BY_PROGRAMS: [&str; 7] = ["log", "show", "diff", "whatchanged", "diff-tree", "diff-index", "diff-files"];
+
+pub fn judge(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let mut run = by_table(judge, &mut vec![program], words, words);
+    let scan = judge.scan(&[program], &words[1..], true);
+    let Some(at) = scan.stopped.map(|at| at + 1) else { return run };
+    // Files outside a repository are compared where `-C` leads.
+    // One that begins with `/` forgets those before it.
+    let folder = scan.given(&["-C"]).fold(Vec::new(), |mut folder, word| {
+        if word.text.starts_with('/') {
+            folder.clear();
+        }
+        folder.push(word.text.as_str());
+        folder
+    });
+    for word in words[at + 1..].iter().filter(|word| !folder.is_empty() && !word.text.starts_with('-')) {
+        let path = word.text.rsplit(':').next().unwrap_or_default();
+        let below = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", folder.join("/")) };
+        judge.read(&Word { text: below, ..word.clone() }, false);
+    }
+    if BY_PROGRAMS.contains(&words[at].text.as_str()) {
+        let told = ["--no-ext-diff", "--no-textconv"].map(Word::literal);
+        run.words.splice(at + 1..at + 1, told);
+    }
+    run
+}
+
+/// Around git, a program that starts others lets git do so too, and a repository names many.
+pub fn unbounded(judge: &mut Judge, name: &Word) {
+    if name.text.rsplit('/').next() == Some("git") {
+        judge.note(&name.raw, Medium, "may start what the repository names, since what is around it starts programs");
+    }
+}
 
 /// `reflog expire` and `delete` forget history; everything else here reads.
 fn reads(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {

@@ -68,6 +68,10 @@ pub fn curl(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     }
     from_files(judge, &kept);
     let scan = judge.scan(&[&CURL], &kept, false);
+    // A format is read from a file, and shown.
+    for word in scan.given(&["-w", "--write-out"]).filter(|word| word.text.starts_with('@')) {
+        judge.note(&word.raw, High, "reads a file and shows it");
+    }
     let urls = scan.operands.clone();
     addresses(judge, words, &urls);
     valued_urls(judge, &kept);
@@ -120,19 +124,14 @@ fn valued_urls(judge: &mut Judge, words: &[Word]) {
 
 pub fn wget(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let scan = judge.scan(&[&WGET], &words[1..], false);
-    let shows = words.windows(2).any(|pair| pair[0].text.starts_with('-') && pair[0].text.ends_with('O') && pair[1].text == "-")
-        || words.iter().any(|word| {
-            word.text.starts_with('-') && !word.text.starts_with("--") && word.text.ends_with("O-")
-                || word.text == "--output-document=-"
-                || word.text == "--spider"
-        });
-    let into_file = words
-        .windows(2)
-        .any(|pair| pair[0].text.ends_with("O") && pair[0].text.starts_with('-') && pair[1].text != "-" && pair[1].text != "/dev/null");
-    if !shows || into_file {
+    let sinks = || scan.given(&["-O", "--output-document"]);
+    let shows = sinks().next().is_some() || scan.has(&["--spider"]);
+    if !shows || sinks().any(|word| !matches!(word.text.as_str(), "-" | "/dev/null")) {
         judge.note(&said(words), High, "writes a file");
     }
-    if !words.iter().any(|word| word.text == "--max-redirect=0") {
+    // Of several the last one counts.
+    let mut redirects = scan.given(&["--max-redirect"]).peekable();
+    if redirects.peek().is_none() || !redirects.all(|word| word.text == "0") {
         judge.note(&said(words), Medium, "follows wherever it is sent, to other machines too: expected --max-redirect=0");
     }
     addresses(judge, words, &scan.operands);
@@ -179,7 +178,7 @@ fn level(url: &Word) -> (DangerLevel, &'static str) {
 
 /// What a service of this machine is asked for without a human: paths, what may stand in their query, why.
 /// Everything else is confirmed, since there are services that shut down, delete or show their secrets at a GET.
-const LOOKED_AT: [(&[&str], &[&str], &str); 6] = [
+const LOOKED_AT: [(&[&str], &[&str], &str); 11] = [
     (&["", "/"], &[], "the front page, which every visitor asks for"),
     (
         &[
@@ -211,7 +210,39 @@ const LOOKED_AT: [(&[&str], &[&str], &str); 6] = [
         &["query", "time", "start", "end", "step", "timeout"],
         "Prometheus works out what is asked, and changes nothing",
     ),
-    (&["/_cluster/health", "/_cat/health", "/_cat/nodes", "/_cat/indices"], &["pretty", "v"], "Elasticsearch says how it is"),
+    (
+        &[
+            "/api/v1/targets",
+            "/api/v1/alerts",
+            "/api/v1/rules",
+            "/api/v1/status/buildinfo",
+            "/api/v1/status/runtimeinfo",
+            "/api/v1/status/tsdb",
+        ],
+        &["state", "type", "limit"],
+        "Prometheus says what it watches and how it is",
+    ),
+    (
+        &["/api/v2/silences", "/api/v2/alerts"],
+        &["filter", "active", "silenced", "inhibited", "unprocessed", "receiver"],
+        "the Alertmanager says what it was told",
+    ),
+    (
+        &[
+            "/_cluster/health",
+            "/_cat/health",
+            "/_cat/nodes",
+            "/_cat/indices",
+            "/_cat/shards",
+            "/_cat/allocation",
+            "/_cluster/allocation/explain",
+        ],
+        &["pretty", "v", "h", "s", "bytes", "format", "human"],
+        "Elasticsearch says how it is",
+    ),
+    (&["/api/health"], &[], "Grafana says whether it is well"),
+    (&["/v1/sys/health", "/v1/sys/seal-status"], &["standbyok", "perfstandbyok"], "Vault says whether it is well"),
+    (&["/v1/status/leader", "/v1/status/peers"], &[], "Consul says who leads it"),
 ];
 
 /// A path with its query, as it stands behind the authority.

@@ -7,7 +7,7 @@ use super::super::syntax::Word;
 use crate::domain::DangerLevel::{self, Critical, High, Medium};
 
 pub const GLOBAL: &str = "-n= -v= -s= --namespace= --context= --cluster= --user= --request-timeout= --warnings-as-errors --v= --cache-dir= --match-server-version \
-     --profile= --insecure-skip-tls-verify? --tls-server-name= --log-flush-frequency= --disable-compression";
+     --profile= --tls-server-name= --log-flush-frequency= --disable-compression";
 pub const GLOBAL_RAISED: &[(&str, DangerLevel, &str)] = &[
     (
         "--kubeconfig= --token= --username= --password= --client-key= --client-certificate= --certificate-authority=",
@@ -16,6 +16,7 @@ pub const GLOBAL_RAISED: &[(&str, DangerLevel, &str)] = &[
     ),
     ("-s= --server= --as= --as-group= --as-uid=", Medium, "goes to another server, or as somebody else"),
     ("--profile= --profile-output= --cache-dir=", Medium, "writes files"),
+    ("--insecure-skip-tls-verify?", Medium, "trusts whoever answers"),
 ];
 
 const GET: &str = "-Aaow -l= -o= -L= -f? --all-namespaces --selector= --output= --watch --watch-only --show-labels --show-kind --no-headers --sort-by= --field-selector= \
@@ -62,7 +63,8 @@ static TABLE: Program = low("kubectl", GLOBAL).raised(GLOBAL_RAISED).with(SUBS);
 
 /// Objects that hold secrets, by any of their names.
 fn objects(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
-    let scan = judge.scan(&[program, &KUBECTL], &words[1..], false);
+    let kept = without_health(&words[1..]);
+    let scan = judge.scan(&[program, &KUBECTL], &kept, false);
     let text = said(words);
     let secret = scan.operands.iter().any(|word| {
         word.text.split(',').any(|part| {
@@ -76,9 +78,29 @@ fn objects(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
         judge.refuse_to_run(&text, "it may show a secret, and what is shown is kept and told");
     }
     let configured = scan.operands.iter().any(|word| matches!(word.text.split('/').next(), Some("configmap" | "configmaps" | "cm")));
-    let whole = scan.options.iter().any(|option| matches!(option.as_str(), "-o" | "--output"));
-    judge.note(&text, if configured && whole { Medium } else { program.level }, program.why);
+    let whole = scan.options.iter().any(|option| matches!(option.as_str(), "-o" | "--output" | "--template"));
+    judge.note(&text, if configured && (whole || program.is_called("describe")) { Medium } else { program.level }, program.why);
     Run::plain(words)
+}
+
+/// `--raw /readyz`: what the server is asked all the time.
+fn without_health(words: &[Word]) -> Vec<Word> {
+    let asked = |word: &Word| word.is_literal() && matches!(word.text.as_str(), "/readyz" | "/livez" | "/healthz" | "/version");
+    let mut kept = Vec::new();
+    let mut rest = words.iter().peekable();
+    while let Some(word) = rest.next() {
+        match word.text.as_str() {
+            "--" => {
+                kept.push(word.clone());
+                kept.extend(rest.by_ref().cloned());
+            }
+            "--raw" if rest.peek().is_some_and(|next| asked(next)) => {
+                rest.next();
+            }
+            _ => kept.push(word.clone()),
+        }
+    }
+    kept
 }
 
 const KUBECTL: Program = low("kubectl", GLOBAL).raised(GLOBAL_RAISED);

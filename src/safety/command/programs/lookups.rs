@@ -39,6 +39,15 @@ pub fn asks(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run
     by_table(judge, &mut vec![program], words, words)
 }
 
+/// More than five a second is load.
+pub fn ping(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[program], &words[1..], false);
+    for word in scan.given(&["-i"]).filter(|word| !word.text.parse().is_ok_and(|seconds: f64| seconds >= 0.2)) {
+        judge.note(&word.raw, Medium, "sends many a second");
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
 /// Words of a filter of ss that are no machines.
 const FILTER: [&str; 43] = [
     "state",

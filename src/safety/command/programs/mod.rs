@@ -18,6 +18,7 @@ mod redis;
 mod sed;
 mod services;
 mod shell;
+mod shows;
 mod special;
 mod sql;
 mod stores;
@@ -180,6 +181,10 @@ pub fn by_table(judge: &mut Judge, tables: &mut Vec<&'static Program>, words: &[
     }
     if !program.subs.is_empty() && judge.piped {
         judge.note(&said(whole), DangerLevel::High, "may take its orders from the pipe");
+    }
+    // To a program with commands of its own it may be what it is to a shell.
+    for word in scan.operands.iter().filter(|word| tables.len() > 1 && word.text.contains(';')) {
+        judge.note(&word.raw, DangerLevel::High, "another command may stand behind the `;`");
     }
     let reads = judge.operands(program, &scan);
     bounds(judge, program, &scan.options, scan.operands.len(), whole);

@@ -40,7 +40,7 @@ static OPENSSL: Program = low("openssl", "").with(&[
             ("-key= -passin= -signkey= -signer= -engine= -config= -cert=", High, "uses a key, or loads settings from elsewhere"),
         ]),
     low("dgst sha256 sha1 sha512 md5", "-sha256 -sha1 -sha512 -md5 -r -hex -c -binary").dashed().raised(SHOWN),
-    low("speed", "-evp= -seconds= -elapsed -bytes= -multi=").dashed(),
+    super::super::spec::program("speed", Medium, "loads the machine for a while", "-evp= -seconds= -elapsed -bytes= -multi=").dashed(),
     program_of_keys(),
 ]);
 

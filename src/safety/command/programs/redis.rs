@@ -8,16 +8,16 @@ use crate::domain::DangerLevel::{self, Critical, High, Low, Medium};
 
 const REDIS: Program = low(
     "redis-cli",
-    "-23ce -h=^ -p= -s= -n= -r= -i= --raw --no-raw --csv --json --quoted-json --latency --latency-history --latency-dist --stat --bigkeys --memkeys --hotkeys --no-auth-warning --tls --insecure --sni=^ --cluster-mode --verbose",
+    "-23ce -h=^ -p= -s= -n= -r= -i= --raw --no-raw --csv --json --quoted-json --latency --latency-history --latency-dist --stat --no-auth-warning --tls --insecure --sni=^ --cluster-mode --verbose",
 )
 .raised(&[
     ("-a= --pass= --user= --askpass -u= --cert= --key=", Medium, "uses a password"),
     ("--eval= --ldb --ldb-sync-mode -x -X= --pipe --pipe-timeout= --functions-rdb= --replica --cluster=", High, "sends more than its arguments"),
     ("--rdb=", High, "writes everything that is stored into a file"),
-    ("--scan --pattern= --lru-test= --intrinsic-latency=", Medium, "goes over every key, or loads the server"),
+    ("--scan --pattern= --bigkeys --memkeys --hotkeys --lru-test= --intrinsic-latency=", Medium, "goes over every key, or loads the server"),
 ]);
 
-const TELLS: [&str; 30] = [
+const TELLS: [&str; 43] = [
     "info",
     "ping",
     "dbsize",
@@ -48,6 +48,40 @@ const TELLS: [&str; 30] = [
     "cluster info",
     "cluster nodes",
     "cluster slots",
+    "sentinel masters",
+    "sentinel master",
+    "sentinel replicas",
+    "sentinel slaves",
+    "sentinel sentinels",
+    "sentinel get-master-addr-by-name",
+    "sentinel ckquorum",
+    "xinfo groups",
+    "xinfo consumers",
+    "pubsub channels",
+    "pubsub numsub",
+    "pubsub numpat",
+    "command count",
+];
+/// Settings without passwords.
+const SETTINGS: [&str; 18] = [
+    "maxmemory",
+    "maxmemory-policy",
+    "maxclients",
+    "timeout",
+    "tcp-keepalive",
+    "tcp-backlog",
+    "save",
+    "appendonly",
+    "appendfsync",
+    "databases",
+    "hz",
+    "port",
+    "loglevel",
+    "slowlog-log-slower-than",
+    "slowlog-max-len",
+    "latency-monitor-threshold",
+    "client-output-buffer-limit",
+    "repl-backlog-size",
 ];
 const DESTROYS: [&str; 12] =
     ["flushall", "flushdb", "shutdown", "failover", "swapdb", "migrate", "replicaof", "slaveof", "cluster", "sentinel", "acl", "module"];
@@ -71,6 +105,7 @@ pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let (level, why): (DangerLevel, &str) = match () {
         () if command.is_empty() && shows => (Low, "shows how the server is"),
         () if command.is_empty() => (Medium, if judge.piped { "runs whatever comes down the pipe" } else { "waits at a terminal" }),
+        () if two == "config get" && settings(command) => (program.level, "shows settings without passwords"),
         () if TELLS.contains(&one.as_str()) || TELLS.contains(&two.as_str()) => (program.level, "shows how the server is"),
         () if DESTROYS.contains(&one.as_str()) => (Critical, "removes data, or moves the database"),
         () if matches!(
@@ -88,6 +123,9 @@ pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
                 | "monitor"
                 | "object"
                 | "config"
+                | "xinfo"
+                | "xpending"
+                | "xrevrange"
         ) && two != "config set"
             && two != "config rewrite" =>
         {
@@ -100,4 +138,8 @@ pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
         judge.note(&said(words), High, "runs whatever comes down the pipe");
     }
     Run::plain(words)
+}
+
+fn settings(command: &[Word]) -> bool {
+    command.len() > 2 && command[2..].iter().all(|word| word.is_literal() && SETTINGS.contains(&word.text.to_lowercase().as_str()))
 }

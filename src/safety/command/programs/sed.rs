@@ -14,17 +14,7 @@ const SED: Program = low("sed", "-nrEsuz -e= --quiet --silent --expression= --re
 
 pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let scan = judge.scan(&[&SED], &words[1..], false);
-    let mut scripts: Vec<String> = Vec::new();
-    for (at, word) in words.iter().enumerate().skip(1) {
-        let text = word.text.as_str();
-        let cluster =
-            text.starts_with('-') && !text.starts_with("--") && text.ends_with('e') && text[1..].chars().all(|c| "nrEsuze".contains(c));
-        if cluster || text == "--expression" {
-            scripts.extend(words.get(at + 1).map(|next| next.text.clone()));
-        } else if let Some(script) = text.strip_prefix("--expression=").or_else(|| text.strip_prefix("-e")) {
-            scripts.push(script.to_owned());
-        }
-    }
+    let mut scripts: Vec<String> = scan.given(&["-e", "--expression"]).map(|word| word.text.clone()).collect();
     let given = !scripts.is_empty();
     if let (false, Some(first)) = (given, scan.operands.first()) {
         scripts.push(first.text.clone());

@@ -1,7 +1,7 @@
 //! systemd and the daemons that can be asked how they are.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{environment, special};
+use super::{environment, shows, special};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const BUS: &[Need] = &[Need::Unix];
@@ -50,21 +50,23 @@ pub const TABLE: &[Program] = &[
          --output= --output-fields= --pager-end --priority= --quiet --reverse --show-cursor --since= --system --this-boot --unit= --until= --user --user-unit= --utc --verify \
          --truncate-newline --namespace= --list-namespaces --list-invocations",
     )
+    .judged(environment::journal)
     .raised(&[
         ("--vacuum-size= --vacuum-time= --vacuum-files= --rotate --flush --sync --relinquish-var --smart-relinquish-var --update-catalog --setup-keys --force", Critical, "removes or moves logs"),
         ("-F= --field=", Medium, "shows every value that a field had, the environment of crashed programs included"),
         ("-D= --directory= --file= -i= --root= --image= -M= --machine= --cursor-file= --interval= --verify-key=", Medium, "reads elsewhere, or writes a file"),
     ]),
     safe("service", "").judged(special::service).needing(&[Need::Unix, Need::Forks]),
-    safe("rc-service rc-status initctl chkconfig sv", "").judged(special::first_word_reads).needing(BUS),
+    safe("rc-service rc-status initctl chkconfig sv", "").judged(shows::judge).needing(BUS),
     safe("supervisorctl", "").with(&[safe("status avail pid version", ""), low("tail maintail", "-f"), program("start stop restart reload update shutdown signal clear remove add reread", High, "changes what runs", "")]).raised(&[("-c= -s= -u= -p=", Medium, "goes elsewhere")]).needing(&[Need::Unix, Need::Internet, Need::Forks]),
     program("pm2", Medium, "starts its daemon where there is none", "--no-color").with(&[safe("list ls l status show describe jlist prettylist id pid", ""), low("logs log", "--lines= --nostream --err --out --raw")]).needing(&[Need::Unix, Need::Forks]),
     safe("monit", "-B").with(&[safe("status summary report procmatch", "")]).needing(&[Need::Unix, Need::Internet]),
     safe("nginx", "-vVqh").raised(&[("-s= -c= -g= -p= -e=", High, "stops, reloads or starts a server"), ("-t -T", Medium, "opens its logs for writing, or shows the whole configuration")]).only_with(&["-t", "-T", "-v", "-V", "-h"], High, "starts a server"),
-    safe("apachectl apache2ctl httpd", "-SvVMl -D=").raised(&[("-t", Medium, "opens its logs for writing"), ("-k= -f= -d= -C= -c= -E=", High, "stops, reloads or starts a server")]).only_with(&["-t", "-S", "-v", "-V", "-M", "-l"], High, "starts a server")
+    safe("apachectl apache2ctl httpd", "-SvVMl -D=").raised(&[("-t -S -M", Medium, "reads its configuration, loads what that names, and opens its logs for writing"), ("-k= -f= -d= -C= -c= -E=", High, "stops, reloads or starts a server")]).only_with(&["-t", "-S", "-v", "-V", "-M", "-l"], High, "starts a server")
         .with(&[program("configtest", Medium, "opens its logs for writing", ""), safe("status fullstatus", "")]),
-    low("haproxy php-fpm", "-cqvVih -f=@").only_with(&["-c", "-v", "-V", "-i"], High, "starts a server").raised(&[("-t -y= -g= -R -D -F", Medium, "opens its logs for writing, or starts a server")]),
-    low("named-checkconf named-checkzone", "-cjlpxz -D -i= -k= -m= -n=").on(Operands::Contents),
+    low("haproxy", "-cqvV -f=@").judged(special::haproxy).only_with(&["-c", "-v", "-V"], High, "starts a server").raised(&[("-D -W -S= -C= -L= -p= -x=", High, "starts a server")]),
+    low("php-fpm", "-v -h --version").only_with(&["-v", "-h", "--version"], High, "starts a server").raised(&[("-i -m -t", Medium, "reads its configuration, loads what that names, and opens its logs for writing"), ("-c= -n -d= -y= -g= -p= -R -D -F -O", High, "starts a server")]),
+    low("named-checkconf named-checkzone", "-cjlxz -D -i= -k= -m= -n=").on(Operands::Contents).raised(&[("-p", High, "shows the whole configuration, keys included")]),
     low("promtool amtool", "--verbose --output= -o=")
         .with(&[low("check", "").on(Operands::Contents).with(&[low("config rules metrics healthy ready service-discovery", "--lint= --syntax-only").on(Operands::Contents)]), low("query", "").with(&[low("instant range series labels", "--start= --end= --step= --match=").on(Operands::First)]), program("check-config", Medium, "reads a file", ""), low("alert silence config", "--alertmanager.url=^").with(&[low("query show", "--alertmanager.url=^ -o= --output= --inhibited --silenced --active")])])
         .needing(&[Need::Internet, Need::Unix, Need::Netlink]),

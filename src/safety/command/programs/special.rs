@@ -2,8 +2,10 @@
 
 use super::super::judge::{Judge, said};
 use super::super::plan::Run;
+use super::super::secret::climbs;
 use super::super::spec::{Program, low};
 use super::super::syntax::{Kind, Word};
+use super::by_table;
 use crate::domain::DangerLevel::{self, Critical, High, Low, Medium, Safe};
 
 pub fn texts(words: &[Word]) -> Vec<&str> {
@@ -132,49 +134,75 @@ pub fn date(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     Run::plain(words)
 }
 
-/// `nmcli device status`: the words that only show, wherever they stand; all of them, or nobody knows.
-pub fn first_word_reads(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
-    const READS: [&str; 34] = [
-        "status",
-        "show",
-        "list",
-        "ls",
-        "info",
-        "dev",
-        "device",
-        "d",
-        "general",
-        "connection",
-        "con",
-        "c",
-        "link",
-        "station",
-        "get",
-        "-a",
-        "-l",
-        "-v",
-        "-t",
-        "-f",
-        "all",
-        "wifi",
-        "statusall",
-        "peers",
-        "version",
-        "netcheck",
-        "ip",
-        "lldp",
-        "ARG_MAX",
-        "PAGE_SIZE",
-        "PAGESIZE",
-        "_NPROCESSORS_ONLN",
-        "LONG_BIT",
-        "NAME_MAX",
-    ];
-    let texts = texts(words);
-    let reads = texts.iter().all(|text| READS.contains(text))
-        || (matches!(texts.as_slice(), ["status" | "show" | "list", name] if !name.starts_with('-')));
-    let level = if reads { program.level.min(Low) } else { High };
-    noted(judge, words, level, if reads { "shows how it is" } else { "may change how it is" })
+/// nft puts its words together and reads them again, signs and all: `list tables ';' flush ruleset` does both.
+pub fn tables(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let plain = |word: &Word| word.text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '=' | '/'));
+    for word in words[1..].iter().filter(|word| !(word.is_literal() && plain(word))) {
+        judge.note(&word.raw, Critical, "may begin another command, which may change the firewall");
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
+/// rpm runs the scripts of a package to verify it, unless it is told not to.
+pub fn rpm(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[program], &words[1..], false);
+    let scripts = !scan.has(&["--noscripts", "--noscript"]);
+    if scripts && scan.has(&["-V", "--verify"]) {
+        judge.note(&said(words), Medium, "runs what packages say to verify themselves: expected --noscripts");
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
+/// `tree -Lo 2 FILE`: each letter of a cluster takes its value from the words that follow.
+pub fn tree(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let cluster = |word: &&Word| word.text.len() > 2 && word.text.starts_with('-') && !word.text.starts_with("--");
+    for word in words[1..].iter().filter(cluster).filter(|word| word.text.contains(['o', 'L', 'P', 'I', 'H', 'T'])) {
+        // `-L2` is a number.
+        if word.text.strip_prefix("-L").is_none_or(|rest| !rest.bytes().all(|c| c.is_ascii_digit())) {
+            judge.note(&word.raw, High, "may write its output into a file");
+        }
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
+/// A configuration can load programs: only the machine's own is tried.
+pub fn haproxy(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[program], &words[1..], false);
+    let own = |word: &Word| word.is_literal() && word.text.starts_with("/etc/haproxy") && !climbs(&word.text);
+    for word in scan.given(&["-f"]).chain(scan.operands.iter().copied()).filter(|word| !own(word)) {
+        judge.note(&word.raw, Medium, "is a configuration of somebody's, which can load programs");
+    }
+    by_table(judge, &mut vec![program], words, words)
+}
+
+/// `tune2fs -l DISK` alone reads.
+pub fn superblock(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let lists = matches!(texts(words).as_slice(), ["-l", disk] if disk.starts_with("/dev/"));
+    noted(judge, words, if lists { Low } else { program.level }, if lists { "shows a file system's figures" } else { program.why })
+}
+
+/// `exportfs -v` alone shows.
+pub fn exports(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let lists = matches!(texts(words).as_slice(), [] | ["-v" | "-s"]);
+    noted(judge, words, if lists { Low } else { program.level }, if lists { "shows what is exported" } else { program.why })
+}
+
+/// `who am i`
+pub fn who(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    match texts(words).as_slice() {
+        ["am", "i" | "I"] => noted(judge, words, program.level, program.why),
+        _ => by_table(judge, &mut vec![program], words, words),
+    }
+}
+
+/// Programs that take several commands in one line: each of them has to be one of those that read.
+pub fn each(judge: &mut Judge, program: &'static Program, words: &[Word]) -> Run {
+    let scan = judge.scan(&[program], &words[1..], false);
+    for word in scan.operands.iter().filter(|word| !(word.is_literal() && program.is_called(&word.text))) {
+        judge.note(&word.raw, Critical, "is another command of the same line, which may do anything");
+    }
+    judge.note(&said(words), program.level, program.why);
+    Run::plain(words)
 }
 
 /// One word that lists, alone or with plain options.
@@ -216,8 +244,9 @@ pub fn packages(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
         .filter(|text| !matches!(**text, "-a" | "-q" | "-l" | "--installed" | "--upgradable" | "--all-versions" | "-i" | "-s" | "-v"));
     let reads = match (words[0].text.as_str(), plain.next().copied().unwrap_or_default()) {
         ("apt", "list" | "show" | "search" | "policy" | "depends" | "rdepends") => true,
-        ("yum" | "dnf" | "microdnf", "list" | "info" | "history" | "repolist" | "provides" | "search" | "check-update") => {
-            !texts.iter().any(|text| matches!(*text, "undo" | "redo" | "rollback" | "userinstalled"))
+        ("yum" | "dnf" | "microdnf", "list" | "info" | "repolist" | "provides" | "search" | "check-update") => true,
+        ("yum" | "dnf" | "microdnf", "history") => {
+            matches!(texts.as_slice(), ["history"] | ["history", "list" | "info"] | ["history", "list" | "info", _])
         }
         ("zypper", "se" | "search" | "info" | "lu" | "list-updates" | "repos") => true,
         ("apk", "info" | "list" | "policy" | "version")

@@ -95,7 +95,7 @@ pub fn mysql(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
 fn client(judge: &mut Judge, program: &Program, words: &[Word], table: &Program, given_by: &[&str], lists: &[&str]) -> Run {
     let scan = judge.scan(&[table], &words[1..], false);
     scan.operands.iter().for_each(|word| judge.database(word));
-    let statements = statements(words, given_by);
+    let statements: Vec<&Word> = scan.given(given_by).collect();
     if statements.is_empty()
         && !scan.options.iter().any(|option| lists.contains(&option.as_str()) || option == "-V" || option == "--version")
     {
@@ -103,30 +103,23 @@ fn client(judge: &mut Judge, program: &Program, words: &[Word], table: &Program,
         judge.note(&said(words), level, why);
     }
     for statement in &statements {
-        let (level, why) = level(statement);
-        judge.note(statement, level, why);
+        let (level, why) = match table.is_called("psql") && described(&statement.text) {
+            true => (Low, "shows what is there"),
+            false => level(&statement.text),
+        };
+        judge.note(&statement.text, level, why);
     }
     judge.note(&said(words), program.level, program.why);
     Run::plain(words)
 }
 
-/// Values of `-c` and its like, attached or not; a cluster that ends in the letter counts (`-tAc`).
-fn statements(words: &[Word], given_by: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (at, word) in words.iter().enumerate().skip(1) {
-        let text = word.text.as_str();
-        let next = || words.get(at + 1).map(|next| next.text.clone());
-        for option in given_by {
-            let letter = option.trim_start_matches('-');
-            match option.starts_with("--") {
-                true if text == *option => found.extend(next()),
-                true => found.extend(text.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')).map(str::to_owned)),
-                false if text.starts_with('-') && !text.starts_with("--") && text.ends_with(letter) => found.extend(next()),
-                false => found.extend(text.strip_prefix(option).map(str::to_owned).filter(|rest| !rest.is_empty())),
-            }
-        }
-    }
-    found
+/// psql's own `\dt+ public.*`: lists and descriptions, without what functions and views are made of.
+fn described(statement: &str) -> bool {
+    let text = statement.trim();
+    let (command, name) = text.split_once(' ').unwrap_or((text, ""));
+    let lists = ["\\l", "\\d", "\\dt", "\\di", "\\ds", "\\dm", "\\dn", "\\du", "\\dg", "\\dx", "\\db", "\\dp", "\\dT", "\\conninfo"];
+    lists.contains(&command.trim_end_matches('+'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '*' | '?' | ' '))
 }
 
 fn level(statement: &str) -> (DangerLevel, &'static str) {
@@ -162,7 +155,7 @@ fn shows(tokens: &[String]) -> bool {
     }
     match first {
         "show" => {
-            rest.iter().all(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '\'' | '%' | '.')))
+            rest.iter().all(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '\'' | '"' | '%' | '.')))
                 && !rest.iter().any(|token| token.contains("grant") || token == "create")
         }
         "select" => functions_compute(rest) && tables_tell(rest),
@@ -257,6 +250,7 @@ mod tests {
             "show processlist",
             "show engine innodb status\\G",
             "show global status like 'Threads%'",
+            "show variables like \"max_connections\"",
         ] {
             assert_eq!(level(good).0, Low, "{good}");
         }

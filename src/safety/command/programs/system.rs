@@ -1,7 +1,7 @@
 //! Programs that show what the machine and its processes are doing.
 
 use super::super::spec::{Need, Operands, Program, low, program, safe};
-use super::{lookups, ps, special};
+use super::{lookups, ps, shows, special};
 use crate::domain::DangerLevel::{Critical, High, Medium};
 
 const PIDS: &[(&str, crate::domain::DangerLevel, &str)] = &[("-F= --pidfile=", Medium, "reads another file")];
@@ -45,7 +45,7 @@ pub const TABLE: &[Program] = &[
         .raised(&[("-F= --file= -b --boot", Critical, "gives the machine another name")])
         .at_most(0, Critical, "gives the machine another name"),
     safe("dnsdomainname domainname", "").on(Operands::Nothing),
-    safe("who", "-abdHlmpqrstTuw --all --boot --dead --heading --login --lookup --count --process --runlevel --short --time --mesg --users").on(Operands::Nothing),
+    safe("who", "-abdHlmpqrstTuw --all --boot --dead --heading --login --lookup --count --process --runlevel --short --time --mesg --users").on(Operands::Nothing).judged(special::who),
     safe("w", "-fhiops -w= --no-header --short --from --ip-addr --old-style --pids"),
     safe("last lastb", "-adFiRwx -n= -p= -s= -t= -# --hostlast --dns --fulltimes --ip --limit= --nohostname --present= --since= --until= --time-format= --fullnames --system")
         .raised(&[("-f= --file=", Medium, "reads another file")]),
@@ -55,7 +55,8 @@ pub const TABLE: &[Program] = &[
     safe("whoami", "").on(Operands::Nothing),
     safe("getent", "-s= -i --service= --no-idn").judged(lookups::getent),
     safe("lscpu lsmem lsns lsipc lslocks", "-abcdeJlmnpqrsStuxyBCGgOPQT -o= -i= -N= --all --bytes --cache? --caches? --extended? --json --list --parse? --output= --output-all --noheadings --raw --summary? --task= --type= --pid= --global --hex --online --offline --human-readable"),
-    safe("lspci lsusb lsmod lshw lsscsi lsinitramfs", "-bDkmntvxsPqQ -d= -s= -i= --short --class= -C= -json").raised(&[("-F= -p= -A= -O= -H= --sanitize", Medium, "reads another file or the hardware itself")]),
+    safe("lshw", "-short -businfo -class= -c= -C= -json -xml -quiet -numeric -notime -sanitize -version -help -disable= -enable=").dashed().on(Operands::Nothing).raised(&[("-dump=", High, "writes a file")]),
+    safe("lspci lsusb lsmod lsscsi lsinitramfs", "-bDkmntvxsP -d= -s= --short").raised(&[("-q -Q", Medium, "asks other machines what it is"), ("-F= -p= -i= -A= -O= -H=", Medium, "reads another file or the hardware itself")]),
     safe("dmidecode", "-qu -s= -t= -H= --quiet --string= --type= --handle=").raised(&[("--dump-bin=", High, "writes a file"), ("-d= --dev-mem= --from-dump=", High, "reads raw memory")]),
     low(
         "dmesg",
@@ -73,7 +74,7 @@ pub const TABLE: &[Program] = &[
         .judged(special::date),
     safe("cal ncal", "-1 -3 -j -m -s -y -w -A= -B="),
     safe("hwclock", "-rv --show --verbose --get").raised(&[("-w -s --systohc --hctosys --set --adjust", Critical, "sets the clock")]),
-    safe("getconf locale localectl", "-a -m -k -v").judged(special::first_word_reads),
+    safe("getconf locale localectl", "-a -m -k -v").judged(shows::judge),
     safe("slabtop", "-o -s= --once --sort=").raised(&[("-d= --delay=", Medium, "waits at a terminal")]),
     safe("numastat", "-cmnsvz -p="),
     safe("ipcs", "-abclmpqstu -i= --human --all --shmems --queues --semaphores --limits --summary --time --pid --creator"),
@@ -82,6 +83,10 @@ pub const TABLE: &[Program] = &[
     safe("printenv", "-0 --null"),
     safe("lslogins", "-acefGgLlmnpsuz -o= --acc-expiration --failed --last --system-accs --user-accs --output="),
     safe("sensors", "-Aufj"),
+    safe("sestatus", "-bv").on(Operands::Nothing),
+    safe("getenforce", "").on(Operands::Nothing),
+    safe("nfsstat", "-csnrmlv234 --client --server --nfs --rpc --mounts --list").on(Operands::Nothing),
+    safe("jps", "-qmlvV").on(Operands::Machines),
     safe("systemd-cgls systemd-cgtop", "-akl1brcmitp -n= -d= -P -M= --all --full --no-pager --iterations= --depth= --batch --raw --order= -u= --unit="),
     safe("systemd-detect-virt", "-cvqr --container --vm --quiet --private-users"),
     low("systemd-analyze", "--no-pager --user --system --fuzz= --man?").with(&[

@@ -25,11 +25,7 @@ const TAR: Program = low(
 
 pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let text = said(words);
-    let mut spelled = words.to_vec();
-    // `tar xzf a.tgz`: the first word is options without a dash.
-    if let Some(first) = spelled.get_mut(1).filter(|word| word.is_literal() && !word.text.starts_with('-')) {
-        first.text.insert(0, '-');
-    }
+    let spelled = spelled(words);
     let scan = judge.scan(&[&TAR], &spelled[1.min(spelled.len())..], false);
     inner(judge, &spelled);
     remote(judge, &spelled);
@@ -38,6 +34,22 @@ pub fn judge(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     let level: DangerLevel = if lists && !to_stdout { program.level } else { Medium };
     judge.note(&text, level, if lists { "lists an archive" } else { "packs or unpacks an archive" });
     Run::plain(words)
+}
+
+/// `tar xzf a.tgz`: the first word is options without a dash, and their values are the words that follow, one after the other.
+fn spelled(words: &[Word]) -> Vec<Word> {
+    const VALUED: &str = "bCfFgHIKLNTVX";
+    let Some(first) = words.get(1).filter(|word| word.is_literal() && !word.text.starts_with('-')) else { return words.to_vec() };
+    let mut spelled = vec![words[0].clone()];
+    let mut rest = words[2..].iter();
+    for letter in first.text.chars() {
+        spelled.push(Word { text: format!("-{letter}"), ..first.clone() });
+        if VALUED.contains(letter) {
+            spelled.extend(rest.next().cloned());
+        }
+    }
+    spelled.extend(rest.cloned());
+    spelled
 }
 
 /// Programs that an option's value names count for themselves.

@@ -90,6 +90,9 @@ pub const TABLE: &[Program] = &[
     safe("sleep", "").why("waits"),
     safe("expr", "").judged(super::special::words),
     safe("factor", ""),
+    safe("numfmt", "-z -d= --debug --delimiter= --field= --format= --from= --from-unit= --grouping --header? --invalid= --padding= --round= --suffix= --to= --to-unit= --zero-terminated"),
+    low("shuf", "-erz -i= -n= --echo --repeat --zero-terminated --input-range= --head-count=").on(Operands::Contents).raised(&[("-o= --output=", High, "writes its result into a file"), ("--random-source=", Medium, "reads another file")]),
+    low("bc", "-hilqsvw --mathlib --quiet --standard --warn --interactive").on(Operands::Contents),
     safe("tsort", "").on(Operands::Contents),
     low("iconv", "-cs -f= -t= --from-code= --to-code= --list").on(Operands::Contents).raised(&[("-o= --output=", High, "writes its result into a file")]),
     program("dos2unix unix2dos", High, "changes files", "").on(Operands::Changed),
@@ -111,7 +114,8 @@ pub const TABLE: &[Program] = &[
     program("wall write mesg", Medium, "writes on other people's terminals", ""),
     program("logger", Medium, "writes into the log", ""),
     program("logrotate savelog", High, "moves and removes logs", ""),
-    program("wipefs blkdiscard fallocate sgdisk cfdisk gdisk parted partprobe mkswap debugfs tune2fs resize2fs xfs_growfs xfs_repair fsck e2fsck badblocks hdparm", Critical, "changes disks below their files", ""),
+    program("wipefs blkdiscard fallocate sgdisk cfdisk gdisk parted partprobe mkswap debugfs resize2fs xfs_growfs xfs_repair fsck e2fsck badblocks hdparm", Critical, "changes disks below their files", ""),
+    program("tune2fs", Critical, "changes disks below their files", "").judged(super::special::superblock),
     program("fdisk sfdisk", Critical, "changes disks below their files", "").judged(super::special::partitions),
 ];
 

@@ -26,7 +26,7 @@ pub const TABLE: &[Program] = &[
     program("doas pkexec gosu su-exec runas", Medium, POWERS, "-nL -u= --user= --disable-internal-agent").judged(argv).raised(&[("-s -C=", High, "opens a shell, or reads who may do what elsewhere")]),
     program("su runuser", Medium, POWERS, "").judged(switch_user),
     program("setsid daemonize fakeroot catchsegv unbuffer rlwrap systemd-inhibit dbus-run-session choom cgexec chpst softlimit envdir setuidgid eatmydata", Medium, "runs another program in an unusual way", "-cfw").judged(argv),
-    program("taskset chrt", Medium, "changes what processes get", "-acp --all-tasks --cpu-list --pid -f -r -b -o -i -m").judged(argv),
+    program("taskset chrt", Medium, "changes what processes get", "-acp --all-tasks --cpu-list --pid -f -r -b -o -i -m").judged(bound),
     program("numactl", Safe, "shows or sets where memory comes from", "-sHh -N= -m= -C= -l -i= -p= --show --hardware --cpunodebind= --membind= --physcpubind= --localalloc --interleave= --preferred=").judged(argv),
     program("chroot faketime flock", High, "runs another program in another place", "-ensuxFov -w= -E= -c= --userspec= --groups= --skip-chdir").judged(argv),
     program("nsenter unshare setpriv capsh firejail bwrap proot systemd-nspawn systemd-run prlimit-run torsocks proxychains proxychains4 cpulimit", High, "runs another program with other rights or in another place", "").judged(rest),
@@ -56,11 +56,26 @@ fn argv(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
     }
     let Some(at) = inner(judge, program, words) else { return Run::plain(words) };
     let found = judge.program(&words[at..]);
+    if program.needs.contains(&Need::Forks) {
+        super::git::unbounded(judge, &words[at]);
+    }
     if program.level > Safe {
         judge.refuse_to_run(&words[0].raw, "is not run around another program");
         return Run::plain(words);
     }
     Run::wrapping(words, found, at, &[])
+}
+
+/// `taskset -p 12` asks, with a mask before the number it changes.
+fn bound(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
+    let texts: Vec<&str> = words[1..].iter().map(|word| word.text.as_str()).collect();
+    match texts.as_slice() {
+        ["-p" | "-cp" | "-pc", pid] if pid.bytes().all(|c| c.is_ascii_digit()) => {
+            judge.note(&said(words), Safe, "shows what a process gets");
+            Run::plain(words)
+        }
+        _ => argv(judge, program, words),
+    }
 }
 
 /// The wrapper makes no difference here, or belongs to a shell: what it wraps is run instead.
