@@ -7,7 +7,7 @@ use crate::clients::prometheus::Prometheus;
 use crate::clients::sandbox::Sandbox;
 use crate::clients::slack::{OnClick, OnCommand, SocketDoors};
 use crate::config::Config;
-use crate::domain::{Clock, HostReach};
+use crate::domain::{Channel, Clock, HostReach};
 use crate::engine::{Engine, Parts, begin_to_listen};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
@@ -197,6 +197,9 @@ fn begin_counters() {
     }
     for outcome in ["ok", "failed"] {
         metrics::counter!("paramedic_reconciliations_total", "outcome" => outcome).increment(0);
+    }
+    for channel in Channel::ALL {
+        metrics::counter!("paramedic_notices_failed_total", "channel" => channel.as_str()).increment(0);
     }
     for state in ["asked", "granted", "denied", "expired", "void", "unavailable"] {
         metrics::counter!("paramedic_approvals_total", "state" => state).increment(0);

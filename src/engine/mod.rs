@@ -18,6 +18,7 @@ mod pulse;
 mod raise;
 mod reconcile;
 mod recover;
+mod refused;
 mod sound;
 mod step;
 mod tell;

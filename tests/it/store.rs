@@ -374,9 +374,16 @@ async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart(
     assert!(story.store.due_letters(Slack, later(59), 20).await.unwrap().is_empty());
     let due = story.store.due_letters(Slack, later(60), 20).await.unwrap();
     assert_eq!((due.len(), &due[0].notice, due[0].attempts, due[0].unsure), (1, &message("one"), 1, true));
-    // What can never be sent does not hold up the rest for ever.
-    story.store.give_up(&due[0], "no such channel").await.unwrap();
+    // What can be put right waits until it is; what can never be sent does not hold up the rest for ever. Others are told of it once.
+    let others = [(Channel::Email, message("slack refuses"))];
+    story.store.refuse(&due[0], Some(later(3_600)), "invalid_auth", &others, now()).await.unwrap();
+    assert!(story.store.due_letters(Slack, later(3_599), 20).await.unwrap().is_empty());
+    story.store.hurry_refused(Slack, later(61)).await.unwrap();
+    let due = story.store.due_letters(Slack, later(61), 20).await.unwrap();
+    assert_eq!((due.len(), &due[0].notice, due[0].attempts), (1, &message("one"), 2));
+    story.store.refuse(&due[0], None, "no such channel", &others, now()).await.unwrap();
     assert_eq!(sent(&story, Slack).await, [(first.id, message("two"))]);
+    assert_eq!(sent(&story, Channel::Email).await, [(first.id, message("slack refuses"))]);
     let rows = story.store.notices(first.id).await.unwrap();
     assert_eq!((rows[0].state.as_str(), rows[0].error.as_deref()), ("failed", Some("no such channel")));
 }

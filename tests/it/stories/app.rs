@@ -459,13 +459,15 @@ impl TestApp {
         self.place.redact(&lines(&incident).join("\n"))
     }
 
-    /// Waits until every notice was sent; the kinds by channel, in order, cards left out: how many edits they came to is a matter of pace.
+    /// Waits until every notice was sent, none refused; the kinds by channel, in order, cards left out: how many edits they came to is a
+    /// matter of pace.
     pub async fn told(&mut self, id: i64) -> String {
         let sent = |incident: &Value| {
             let notices = incident["notices"].as_array()?;
             notices.iter().all(|notice| notice["state"] != "waiting").then(|| notices.clone())
         };
         let notices = self.wait_for(id, "an empty outbox", sent).await;
+        assert!(notices.iter().all(|notice| notice["state"] != "failed"), "INC-{id}: not told: {notices:#?}");
         let text = |notice: &Value, key: &str| notice[key].as_str().unwrap().to_owned();
         let kinds: Vec<String> = notices
             .iter()

@@ -23,6 +23,7 @@ mod outages;
 mod planners;
 mod policies;
 mod reconciling;
+mod refused;
 mod replicas;
 mod rolling;
 mod storms;
