@@ -140,6 +140,7 @@ pub struct Engine {
     /// Failures in a row of an incident's steps.
     troubles: Mutex<HashMap<IncidentId, u32>>,
     asking: reconcile::Asking,
+    pulse: pulse::Pulse,
 }
 
 impl Engine {
@@ -148,6 +149,7 @@ impl Engine {
         let accepted = Arc::new(Notify::new());
         let bell = accepted.clone();
         let (inbox, storing) = Inbox::open(parts.store.clone(), move || bell.notify_one());
+        let pulse = pulse::Pulse::at(parts.clock.pulse());
         let engine = Arc::new(Self {
             parts,
             inbox,
@@ -157,6 +159,7 @@ impl Engine {
             mail: Notify::new(),
             troubles: Mutex::default(),
             asking: reconcile::Asking::default(),
+            pulse,
         });
         tasks.spawn(until(storing, stop.clone()));
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
