@@ -176,11 +176,12 @@ impl Engine {
 
     /// Makes alerts durable. Once this is `Ok`, they are never lost; they are raised a moment later.
     pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
-        metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
+        let count = alerts.len() as u64;
         let alerts: Vec<Alert> = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
         let beats = self.heartbeats_in(&alerts);
         let origin = alerts.first().map(|alert| alert.origin.clone());
         self.take(alerts).await?;
+        metrics::counter!("paramedic_alerts_received_total").increment(count);
         for source in &beats {
             self.hear(source).await?;
         }

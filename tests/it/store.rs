@@ -16,6 +16,7 @@ use paramedic::store::{
     BudgetUse, Claim, Commit, CostRow, DecideError, Duty, Freeze, Inbox, Lane, OrderError, Question, Store, StoreError, Wake,
 };
 use serde_json::json;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -544,6 +545,12 @@ impl Small {
         small
     }
 
+    /// To the last byte.
+    fn fill(&self) {
+        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        while filler.write_all(&[0; 512]).is_ok() {}
+    }
+
     fn grow(&self) {
         self.run("mount", &["-o", "remount,size=64m"]);
     }
@@ -595,9 +602,22 @@ async fn on_a_full_disk_nothing_acknowledged_is_lost_and_it_heals_when_there_is_
     let (status, _) = server.post("nonsense").await;
     assert!([400, 503].contains(&status), "{status}");
     assert_eq!(server.get("/healthz").await.0, 200);
+    small.fill();
+    until("it is not ready", async || server.get("/readyz").await.0 == 503).await;
+    let told = server.get("/readyz").await.1;
+    assert!(told.starts_with("the store cannot be written: "), "{told}");
+    let metrics = server.get("/metrics").await.1;
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in\n{metrics}"));
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert_eq!(value("paramedic_store_writable "), 0.0);
+    assert_eq!(value("paramedic_alerts_received_total "), acknowledged.len() as f64, "what was sent back was not received");
+    assert!(value("paramedic_deliveries_refused_total ") >= f64::from(refused));
 
     small.grow();
     until("it is ready again", async || server.get("/readyz").await.0 == 200).await;
+    assert!(server.get("/metrics").await.1.contains("paramedic_store_writable 1"));
     let again = 1_000;
     assert_eq!(server.post(delivery(again)).await.0, 200);
     acknowledged.push(again);

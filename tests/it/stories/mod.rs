@@ -26,6 +26,7 @@ mod reconciling;
 mod refused;
 mod replicas;
 mod rolling;
+mod signals;
 mod storms;
 mod ten_failures;
 mod trust;
