@@ -7,7 +7,7 @@ use crate::clients::prometheus::Prometheus;
 use crate::clients::sandbox::Sandbox;
 use crate::clients::slack::{OnClick, OnCommand, SocketDoors};
 use crate::config::Config;
-use crate::domain::{Clock, HostReach};
+use crate::domain::{Channel, Clock, HostReach};
 use crate::engine::{Engine, Parts, begin_to_listen};
 use crate::http::{self, Access, ApproverTokens, Doors};
 use crate::notify::Notifier;
@@ -15,7 +15,7 @@ use crate::planner::ModelPlanner;
 use crate::publish::Publisher;
 use crate::safety::OwnGround;
 use crate::store::{Freeze, Store};
-use crate::tools::Bench;
+use crate::tools::{self, Bench};
 use anyhow::{Context as _, anyhow};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sha2::{Digest as _, Sha256};
@@ -189,14 +189,21 @@ fn begin_counters() {
     for name in ["paramedic_alerts_received_total", "paramedic_unreadable_deliveries_total", "paramedic_model_limits_spent_total"] {
         metrics::counter!(name).increment(0);
     }
-    for name in ["paramedic_flapping_total", "paramedic_held_total"] {
+    for name in ["paramedic_flapping_total", "paramedic_held_total", "paramedic_deliveries_refused_total"] {
         metrics::counter!(name).increment(0);
+    }
+    metrics::counter!("paramedic_ledger_witness_refusals_total").increment(0);
+    for tool in tools::all() {
+        metrics::counter!("paramedic_actions_total", "tool" => tool.name(), "verdict" => "allow", "outcome" => "failed").increment(0);
     }
     for direction in ["input", "output"] {
         metrics::counter!("paramedic_model_tokens_total", "direction" => direction).increment(0);
     }
     for outcome in ["ok", "failed"] {
         metrics::counter!("paramedic_reconciliations_total", "outcome" => outcome).increment(0);
+    }
+    for channel in Channel::ALL {
+        metrics::counter!("paramedic_notices_failed_total", "channel" => channel.as_str()).increment(0);
     }
     for state in ["asked", "granted", "denied", "expired", "void", "unavailable"] {
         metrics::counter!("paramedic_approvals_total", "state" => state).increment(0);

@@ -13,7 +13,6 @@ use std::time::Duration;
 const COMMAND: Duration = Duration::from_secs(10);
 /// The whole conversation.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const SLOWLY: Duration = Duration::from_secs(300);
 const MAX_SUBJECT: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +32,9 @@ pub enum EmailSetupError {
 pub enum EmailError {
     #[error("mail, to be tried again: {why}")]
     Later { after: Option<Duration>, why: String },
+    /// Until somebody puts it right, here or there.
+    #[error("the mail server refuses: {why}")]
+    Refused { why: String },
     #[error("the mail server refuses the message: {why}")]
     Never { why: String },
 }
@@ -97,12 +99,12 @@ fn one_line(text: &str) -> String {
     if text.chars().nth(MAX_SUBJECT).is_some() { line + "…" } else { line }
 }
 
-/// What an operator can put right (a login, a relay that refuses us) is tried again slowly.
+/// What an operator can put right: a login, an address, a relay that refuses us (554 is Postfix's word for it).
 fn judge(error: &lettre::transport::smtp::Error) -> EmailError {
     let why = error.to_string();
     match error.status().map(u16::from) {
-        Some(code @ 500..=599) if !matches!(code, 530 | 534 | 535 | 538 | 550 | 551 | 553) => EmailError::Never { why },
-        Some(500..=599) => EmailError::Later { after: Some(SLOWLY), why },
+        Some(code @ 500..=599) if !matches!(code, 521 | 530 | 534 | 535 | 538 | 550 | 551 | 553 | 554) => EmailError::Never { why },
+        Some(500..=599) => EmailError::Refused { why },
         _ => EmailError::Later { after: None, why },
     }
 }

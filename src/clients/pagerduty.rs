@@ -14,7 +14,6 @@ pub const API_URL: &str = "https://events.pagerduty.com";
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// PagerDuty asks for minutes, not seconds, after a 429.
 const LIMITED: Duration = Duration::from_secs(120);
-const SLOWLY: Duration = Duration::from_secs(300);
 
 const MAX_DEDUP_KEY: usize = 255;
 const MAX_SUMMARY: usize = 1024;
@@ -33,6 +32,10 @@ pub enum PagerDutySetupError {
 pub enum PagerDutyError {
     #[error("pagerduty, to be tried again: {why}")]
     Later { after: Option<Duration>, why: String },
+    /// Until somebody puts it right, here or there.
+    #[error("pagerduty refuses: {why}")]
+    Refused { why: String },
+    /// This event will never be taken.
     #[error("pagerduty refuses the event: {why}")]
     Never { why: String },
 }
@@ -107,13 +110,27 @@ async fn judge(reply: reqwest::Response) -> Result<(), PagerDutyError> {
     let later = |after| Err(PagerDutyError::Later { after, why: why.clone() });
     match status {
         status if status.is_success() => Ok(()),
-        StatusCode::BAD_REQUEST => {
-            let body = reply.bytes().await.map(|bytes| cut(&String::from_utf8_lossy(&bytes), 300));
-            Err(PagerDutyError::Never { why: format!("{why}: {}", body.unwrap_or_else(|_| "no reason given".into())) })
-        }
+        StatusCode::BAD_REQUEST => match reply.bytes().await {
+            Ok(body) => Err(bad_request(&why, &body)),
+            Err(_) => later(None),
+        },
         StatusCode::TOO_MANY_REQUESTS => later(Some(retry_after(&reply).map_or(LIMITED, |named| named.max(LIMITED)))),
-        status if status.is_client_error() || status.is_redirection() => later(Some(SLOWLY)),
+        status if status.is_client_error() || status.is_redirection() => Err(PagerDutyError::Refused { why }),
         _ => later(None),
+    }
+}
+
+/// A 400 is for ever only where PagerDuty says what is wrong with the event itself. What it says of the routing key an operator can cure, and
+/// what is not PagerDuty's own word comes from something in between.
+fn bad_request(status: &str, body: &[u8]) -> PagerDutyError {
+    let text = String::from_utf8_lossy(body);
+    let why = format!("{status}: {}", cut(required(&text, "no reason given"), 300));
+    let said: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let errors = said["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    let of_the_key = |error: &Value| error.to_string().to_lowercase().replace('_', " ").contains("routing key");
+    match said["status"] == "invalid event" && !errors.is_empty() && !errors.iter().any(of_the_key) {
+        true => PagerDutyError::Never { why },
+        false => PagerDutyError::Refused { why },
     }
 }
 
@@ -165,6 +182,21 @@ mod tests {
         assert!(dedup_key(&a).len() <= MAX_DEDUP_KEY);
         assert_ne!(dedup_key(&a), dedup_key(&b));
         assert_eq!(dedup_key("paramedic/INC-7"), "paramedic/INC-7");
+    }
+
+    #[test]
+    fn a_wrong_key_can_be_cured_and_a_wrong_event_cannot() {
+        let judged = |body: &str| bad_request("answered 400", body.as_bytes());
+        for curable in [
+            r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#,
+            r#"{"status":"invalid key","message":"Event object is invalid","errors":["Invalid routing key"]}"#,
+            "<html>Bad Request</html>",
+            "",
+        ] {
+            assert!(matches!(judged(curable), PagerDutyError::Refused { .. }), "{curable}");
+        }
+        let wrong = r#"{"status":"invalid event","message":"Event object is invalid","errors":["'payload.summary' is missing or blank"]}"#;
+        assert!(matches!(judged(wrong), PagerDutyError::Never { why } if why.contains("payload.summary")));
     }
 
     #[test]

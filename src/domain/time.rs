@@ -7,6 +7,12 @@ pub type Time = chrono::DateTime<chrono::Utc>;
 
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
+
+    /// What jumps when the process stood still: the same time, except on a test's clock, which may be moved on as if every moment had been
+    /// lived through.
+    fn pulse(&self) -> Time {
+        self.now()
+    }
 }
 
 /// The machine's clock.

@@ -18,6 +18,7 @@ mod pulse;
 mod raise;
 mod reconcile;
 mod recover;
+mod refused;
 mod sound;
 mod step;
 mod tell;
@@ -139,6 +140,7 @@ pub struct Engine {
     /// Failures in a row of an incident's steps.
     troubles: Mutex<HashMap<IncidentId, u32>>,
     asking: reconcile::Asking,
+    pulse: pulse::Pulse,
 }
 
 impl Engine {
@@ -147,6 +149,7 @@ impl Engine {
         let accepted = Arc::new(Notify::new());
         let bell = accepted.clone();
         let (inbox, storing) = Inbox::open(parts.store.clone(), move || bell.notify_one());
+        let pulse = pulse::Pulse::at(parts.clock.pulse());
         let engine = Arc::new(Self {
             parts,
             inbox,
@@ -156,6 +159,7 @@ impl Engine {
             mail: Notify::new(),
             troubles: Mutex::default(),
             asking: reconcile::Asking::default(),
+            pulse,
         });
         tasks.spawn(until(storing, stop.clone()));
         tasks.spawn(engine.clone().raise_loop(stop.clone()));
@@ -172,11 +176,12 @@ impl Engine {
 
     /// Makes alerts durable. Once this is `Ok`, they are never lost; they are raised a moment later.
     pub async fn accept(&self, alerts: Vec<Alert>) -> Result<(), InboxError> {
-        metrics::counter!("paramedic_alerts_received_total").increment(alerts.len() as u64);
+        let count = alerts.len() as u64;
         let alerts: Vec<Alert> = alerts.into_iter().map(|alert| self.redactor().alert(alert)).collect();
         let beats = self.heartbeats_in(&alerts);
         let origin = alerts.first().map(|alert| alert.origin.clone());
         self.take(alerts).await?;
+        metrics::counter!("paramedic_alerts_received_total").increment(count);
         for source in &beats {
             self.hear(source).await?;
         }

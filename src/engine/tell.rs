@@ -3,6 +3,7 @@
 
 use super::Engine;
 use super::error::{EngineError, unwound};
+use super::refused::Refusal;
 use crate::clients::slack::Posted;
 use crate::domain::{
     Alert, AlertStatus, Channel, Entry, Fingerprint, Incident, IncidentId, Level, Notice, Recorded, Seq, Severity, Target, Time,
@@ -101,13 +102,15 @@ struct Desk {
     resting: BTreeMap<Way, Time>,
     /// It was away, or is not known to be there: what waits longer than it has to is sent when it is.
     away: bool,
+    /// Nothing was tried since the start.
+    fresh: bool,
     /// Arrived, but the store could not be told: sending again would repeat them.
     unrecorded: HashMap<i64, (Sent, Seq)>,
 }
 
 impl Engine {
     pub(super) async fn tell_loop(self: Arc<Self>, channel: Channel, stop: CancellationToken) {
-        let mut desk = Desk { pace: pace(channel), resting: BTreeMap::new(), away: true, unrecorded: HashMap::new() };
+        let mut desk = Desk { pace: pace(channel), resting: BTreeMap::new(), away: true, fresh: true, unrecorded: HashMap::new() };
         while !stop.is_cancelled() {
             if let Err(e) = unwound(self.tell_due(channel, &mut desk, &stop)).await {
                 tracing::error!(%channel, error = %e, "the outbox could not be read or written");
@@ -126,6 +129,11 @@ impl Engine {
             // Whoever tells instead knows nothing of what this server could not write down.
             desk.unrecorded.clear();
             return Ok(());
+        }
+        // A start is how a corrected configuration arrives.
+        if desk.fresh {
+            self.parts.store.hurry_refused(channel, self.now()).await?;
+            desk.fresh = false;
         }
         loop {
             let letters = self.parts.store.due_letters(channel, self.now(), 20).await?;
@@ -183,10 +191,11 @@ impl Engine {
                 let unsure = way == Way::Post && (after.is_none() || letter.unsure);
                 Ok(store.postpone(letter, self.now() + after.unwrap_or_else(|| back_off(letter.attempts)), &why, unsure).await?)
             }
-            Tried::Failed(_, SendError::Never { why }) => {
-                tracing::error!(incident = %letter.incident, channel = %letter.channel, %why, "a notice can never be sent");
-                Ok(store.give_up(letter, &why).await?)
+            Tried::Failed(_, SendError::Refused { why }) => {
+                desk.away = true;
+                self.refused(letter, &why, Refusal::ForNow).await
             }
+            Tried::Failed(_, SendError::Never { why }) => self.refused(letter, &why, Refusal::ForEver).await,
         }
     }
 

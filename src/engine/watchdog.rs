@@ -126,8 +126,9 @@ impl Engine {
 
     /// On the disk before the delivery is answered. The end of a silence is told first: a crash in between tells it again.
     pub(super) async fn hear(&self, source: &str) -> Result<(), InboxError> {
-        let (store, now) = (&self.parts.store, self.now());
+        let store = &self.parts.store;
         let failed = |e: StoreError| InboxError::Store(e.to_string());
+        let now = self.awake().await.map_err(failed)?;
         let before = store.heartbeat(source).await.map_err(failed)?;
         if let Some(since) = before.as_ref().and_then(|before| before.silent_since) {
             self.take(vec![silence(source, since, Some(now))]).await?;
@@ -149,7 +150,7 @@ impl Engine {
     }
 
     async fn listen(&self) -> Result<(), EngineError> {
-        let (store, dog, now) = (&self.parts.store, &self.parts.watchdog, self.now());
+        let (store, dog, now) = (&self.parts.store, &self.parts.watchdog, self.awake().await?);
         let mut beats = store.heartbeats().await?;
         let strangers: Vec<&String> =
             dog.expect.iter().map(|(text, _)| text).filter(|text| !beats.iter().any(|beat| beat.source == **text)).collect();

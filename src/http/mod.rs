@@ -26,7 +26,7 @@ use axum::Router;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(approvals)
         .merge(open)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(from_fn(status::count_refused))
         .layer(CatchPanicLayer::new())
         .with_state(doors)
 }

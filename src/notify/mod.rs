@@ -65,6 +65,9 @@ pub enum SendError {
     /// Without `after` nobody knows whether it arrived.
     #[error("{why}")]
     Later { after: Option<Duration>, why: String },
+    /// It did not arrive, and will not until somebody puts something right.
+    #[error("{why}")]
+    Refused { why: String },
     #[error("{why}")]
     Never { why: String },
 }
@@ -110,7 +113,7 @@ impl Notifier {
         Channel::ALL.into_iter().filter(configured).collect()
     }
 
-    /// Sends once. `Never` is for the record and for another channel; `Later` is for the outbox.
+    /// Sends once. `Never` and `Refused` are for another channel too; `Later` is for the outbox.
     pub async fn send(&self, message: &Outgoing<'_>) -> Result<Sent, SendError> {
         match message.channel {
             Channel::Slack => {
@@ -283,7 +286,8 @@ impl From<SlackError> for SendError {
         let said = error.to_string();
         match error {
             SlackError::Later { after, .. } => Self::Later { after, why: said },
-            SlackError::Never { .. } | SlackError::Gone { .. } => Self::Never { why: said },
+            SlackError::Refused { why } => Self::Refused { why },
+            SlackError::Never { why } | SlackError::Gone { why } => Self::Never { why },
         }
     }
 }
@@ -293,7 +297,8 @@ impl From<PagerDutyError> for SendError {
         let said = error.to_string();
         match error {
             PagerDutyError::Later { after, .. } => Self::Later { after, why: said },
-            PagerDutyError::Never { .. } => Self::Never { why: said },
+            PagerDutyError::Refused { why } => Self::Refused { why },
+            PagerDutyError::Never { why } => Self::Never { why },
         }
     }
 }
@@ -303,7 +308,8 @@ impl From<EmailError> for SendError {
         let said = error.to_string();
         match error {
             EmailError::Later { after, .. } => Self::Later { after, why: said },
-            EmailError::Never { .. } => Self::Never { why: said },
+            EmailError::Refused { why } => Self::Refused { why },
+            EmailError::Never { why } => Self::Never { why },
         }
     }
 }

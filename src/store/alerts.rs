@@ -36,6 +36,14 @@ impl Store {
         rows.iter().map(|row| read(row).map(|(id, alert)| Waiting { id, alert })).collect()
     }
 
+    /// How many accepted alerts wait for an incident, and since when the first of them does.
+    pub async fn backlog(&self) -> Result<(i64, Option<Time>)> {
+        let sql = "SELECT COUNT(*) AS n, COALESCE(MIN(received_at), -1) AS since FROM alerts WHERE state = 'accepted'";
+        let row = sqlx::query(sql).fetch_one(&self.read).await?;
+        let since: i64 = row.try_get("since")?;
+        Ok((row.try_get("n")?, (since >= 0).then(|| time(since, "alerts")).transpose()?))
+    }
+
     pub async fn assigned_alerts(&self, incident: IncidentId, limit: i64) -> Result<Vec<Assigned>> {
         let sql = "SELECT id, body FROM alerts WHERE incident_id = $1 AND state = 'raised' ORDER BY id LIMIT $2";
         let rows = sqlx::query(sql).bind(incident.0).bind(limit).fetch_all(&self.read).await?;

@@ -219,9 +219,11 @@ impl Store {
         &self.path
     }
 
-    /// Can it be read and written? Writes nothing that stays.
+    /// Can it be written? Moves the server's pulse by a millisecond and the next time back: SQLite writes nothing where nothing changes, and
+    /// would be ready on a disk that is full.
     pub async fn ready(&self) -> Result<()> {
-        sqlx::query("UPDATE identity SET value = value WHERE name = 'instance'").execute(&self.write).await?;
+        let sql = "UPDATE pulse SET at = CASE at % 2 WHEN 0 THEN at + 1 ELSE at - 1 END WHERE id = 1";
+        sqlx::query(sql).execute(&self.write).await?;
         Ok(())
     }
 

@@ -110,10 +110,39 @@ impl Store {
         Ok(())
     }
 
-    pub async fn give_up(&self, letter: &Letter, why: &str) -> Result<()> {
-        let sql = "UPDATE outbox SET state = 'failed', attempts = attempts + 1, error = $1 WHERE id = $2";
-        sqlx::query(sql).bind(plain(&self.redactor.text(why))).bind(letter.id).execute(&self.write).await?;
+    /// It was refused: tried again from `until` on, without one never. The other channels are told of it once an incident, or this would go
+    /// round in circles where they refuse too.
+    pub async fn refuse(&self, letter: &Letter, until: Option<Time>, why: &str, others: &[(Channel, Notice)], now: Time) -> Result<()> {
+        let others = self.notices_without_secrets(others)?;
+        let state = if until.is_some() { "waiting" } else { "failed" };
+        let mut transaction = self.begin().await?;
+        let sql = "UPDATE outbox SET state = $1, attempts = attempts + 1, next_at = $2, error = $3, unsure = $4 WHERE id = $5";
+        let query = sqlx::query(sql).bind(state).bind(millis(until.unwrap_or(now))).bind(plain(&self.redactor.text(why)));
+        query.bind(i64::from(letter.unsure)).bind(letter.id).execute(&mut *transaction).await?;
+        let refused = format!("{} {}", letter.incident, letter.channel);
+        is_new(&mut transaction, "refused", &refused).await?;
+        for other in others {
+            if is_new(&mut transaction, "refusal_told", &format!("{refused} {}", other.0)).await? {
+                enqueue(&mut transaction, letter.incident, &[other], now).await?;
+            }
+        }
+        transaction.commit().await
+    }
+
+    /// Something may have been put right: what was refused need not wait its long time.
+    pub async fn hurry_refused(&self, channel: Channel, now: Time) -> Result<()> {
+        let sql = "UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND channel = $2 AND next_at > $1 \
+             AND ('INC-' || CAST(incident_id AS TEXT) || ' ' || channel) IN (SELECT name FROM known_names WHERE kind = 'refused')";
+        sqlx::query(sql).bind(millis(now)).bind(channel.as_str()).execute(&self.write).await?;
         Ok(())
+    }
+
+    /// Does one that calls a human wait behind it?
+    pub async fn calls_behind(&self, letter: &Letter) -> Result<bool> {
+        let sql = "SELECT 1 AS one FROM outbox WHERE incident_id = $1 AND channel = $2 AND kind IN ('page', 'ask') AND state = 'waiting' \
+             AND id > $3 LIMIT 1";
+        let query = sqlx::query(sql).bind(letter.incident.0).bind(letter.channel.as_str()).bind(letter.id);
+        Ok(query.fetch_optional(&self.read).await?.is_some())
     }
 
     pub async fn notices(&self, incident: IncidentId) -> Result<Vec<NoticeRow>> {
@@ -159,6 +188,12 @@ impl Store {
         query.bind(sum(&[&incident.0, &channel, &ts])).execute(&self.write).await?;
         Ok(())
     }
+}
+
+/// Notes it once.
+async fn is_new(connection: &mut AnyConnection, kind: &'static str, name: &str) -> Result<bool> {
+    let sql = "INSERT INTO known_names (kind, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    Ok(sqlx::query(sql).bind(kind).bind(name.to_owned()).execute(connection).await?.rows_affected() > 0)
 }
 
 fn letter(row: &sqlx::any::AnyRow, channel: Channel) -> Result<Letter> {

@@ -13,6 +13,7 @@ mod policies;
 mod postgres;
 mod prometheus;
 mod reaching;
+mod rules;
 mod server;
 mod store;
 #[cfg(feature = "failpoints")]

@@ -16,6 +16,7 @@ use paramedic::store::{
     BudgetUse, Claim, Commit, CostRow, DecideError, Duty, Freeze, Inbox, Lane, OrderError, Question, Store, StoreError, Wake,
 };
 use serde_json::json;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -374,9 +375,16 @@ async fn a_notice_put_off_holds_up_its_own_incident_only_and_survives_a_restart(
     assert!(story.store.due_letters(Slack, later(59), 20).await.unwrap().is_empty());
     let due = story.store.due_letters(Slack, later(60), 20).await.unwrap();
     assert_eq!((due.len(), &due[0].notice, due[0].attempts, due[0].unsure), (1, &message("one"), 1, true));
-    // What can never be sent does not hold up the rest for ever.
-    story.store.give_up(&due[0], "no such channel").await.unwrap();
+    // What can be put right waits until it is; what can never be sent does not hold up the rest for ever. Others are told of it once.
+    let others = [(Channel::Email, message("slack refuses"))];
+    story.store.refuse(&due[0], Some(later(3_600)), "invalid_auth", &others, now()).await.unwrap();
+    assert!(story.store.due_letters(Slack, later(3_599), 20).await.unwrap().is_empty());
+    story.store.hurry_refused(Slack, later(61)).await.unwrap();
+    let due = story.store.due_letters(Slack, later(61), 20).await.unwrap();
+    assert_eq!((due.len(), &due[0].notice, due[0].attempts), (1, &message("one"), 2));
+    story.store.refuse(&due[0], None, "no such channel", &others, now()).await.unwrap();
     assert_eq!(sent(&story, Slack).await, [(first.id, message("two"))]);
+    assert_eq!(sent(&story, Channel::Email).await, [(first.id, message("slack refuses"))]);
     let rows = story.store.notices(first.id).await.unwrap();
     assert_eq!((rows[0].state.as_str(), rows[0].error.as_deref()), ("failed", Some("no such channel")));
 }
@@ -537,6 +545,12 @@ impl Small {
         small
     }
 
+    /// To the last byte.
+    fn fill(&self) {
+        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        while filler.write_all(&[0; 512]).is_ok() {}
+    }
+
     fn grow(&self) {
         self.run("mount", &["-o", "remount,size=64m"]);
     }
@@ -588,9 +602,22 @@ async fn on_a_full_disk_nothing_acknowledged_is_lost_and_it_heals_when_there_is_
     let (status, _) = server.post("nonsense").await;
     assert!([400, 503].contains(&status), "{status}");
     assert_eq!(server.get("/healthz").await.0, 200);
+    small.fill();
+    until("it is not ready", async || server.get("/readyz").await.0 == 503).await;
+    let told = server.get("/readyz").await.1;
+    assert!(told.starts_with("the store cannot be written: "), "{told}");
+    let metrics = server.get("/metrics").await.1;
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in\n{metrics}"));
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert_eq!(value("paramedic_store_writable "), 0.0);
+    assert_eq!(value("paramedic_alerts_received_total "), acknowledged.len() as f64, "what was sent back was not received");
+    assert!(value("paramedic_deliveries_refused_total ") >= f64::from(refused));
 
     small.grow();
     until("it is ready again", async || server.get("/readyz").await.0 == 200).await;
+    assert!(server.get("/metrics").await.1.contains("paramedic_store_writable 1"));
     let again = 1_000;
     assert_eq!(server.post(delivery(again)).await.0, 200);
     acknowledged.push(again);

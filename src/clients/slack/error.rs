@@ -24,13 +24,14 @@ pub enum SlackError {
     /// The message to edit, or the thread to answer in, is not there any more.
     #[error("slack: {why}")]
     Gone { why: String },
+    /// Until somebody puts it right: a token, a scope, a channel, an address.
+    #[error("slack refuses: {why}")]
+    Refused { why: String },
     /// The same message will never be taken.
     #[error("slack refuses the message: {why}")]
     Never { why: String },
 }
 
-/// What a human must put right (a token, a channel, a scope) is not worth a call a second.
-const SLOWLY: Duration = Duration::from_secs(300);
 const UNNAMED_LIMIT: Duration = Duration::from_secs(30);
 
 impl SlackError {
@@ -42,16 +43,11 @@ impl SlackError {
         Self::Never { why: why.into() }
     }
 
-    /// Waits for a human to put something right: a token, a scope, a channel.
-    pub(super) fn is_for_an_operator(&self) -> bool {
-        matches!(self, Self::Later { after: Some(after), .. } if *after == SLOWLY)
-    }
-
     /// Of an answer with no word from Slack in it. A 4xx comes from something in between, or from a wrong address.
     pub(super) fn of_status(status: u16, after: Option<Duration>) -> Self {
         match status {
             429 => Self::later(Some(after.unwrap_or(UNNAMED_LIMIT)), "rate limited (429)"),
-            400..=499 => Self::later(Some(SLOWLY), format!("answered {status}: is api_url right?")),
+            400..=499 => Self::Refused { why: format!("answered {status}: is api_url right?") },
             _ => Self::later(None, format!("answered {status}")),
         }
     }
@@ -75,7 +71,7 @@ impl SlackError {
             "ratelimited" | "rate_limited" | "message_limit_exceeded" => Self::later(Some(UNNAMED_LIMIT), why),
             "fatal_error" | "internal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => Self::later(None, why),
             // A token, a scope, a channel: an operator can put it right. An unknown word is treated the same: nothing is lost.
-            _ => Self::later(Some(SLOWLY), why),
+            _ => Self::Refused { why },
         }
     }
 }
@@ -115,8 +111,8 @@ mod tests {
 
     #[test]
     fn what_an_operator_can_repair_is_tried_again_slowly_and_a_bad_message_never() {
-        for code in ["invalid_auth", "channel_not_found", "missing_scope", "not_in_channel", "a_word_of_tomorrow"] {
-            assert!(matches!(of(code), SlackError::Later { after: Some(SLOWLY), .. }), "{code}");
+        for code in ["invalid_auth", "account_inactive", "channel_not_found", "missing_scope", "not_in_channel", "a_word_of_tomorrow"] {
+            assert!(matches!(of(code), SlackError::Refused { .. }), "{code}");
         }
         assert!(matches!(of("internal_error"), SlackError::Later { after: None, .. }));
         assert!(matches!(of("invalid_blocks"), SlackError::Never { .. }));

@@ -72,10 +72,9 @@ pub async fn look(
 /// What will be no better the next time is no reason to tell nobody; a Slack that is busy or away is asked again.
 fn refused(error: SlackError) -> Result<Search, SlackError> {
     match error {
-        SlackError::Later { ref why, .. } if error.is_for_an_operator() => Ok(Search::MayNotLook(why.clone())),
         // The thread is gone: so is what was said in it.
         SlackError::Gone { .. } => Ok(Search::NotThere),
-        SlackError::Never { why } => Ok(Search::MayNotLook(why)),
+        SlackError::Refused { why } | SlackError::Never { why } => Ok(Search::MayNotLook(why)),
         later => Err(later),
     }
 }

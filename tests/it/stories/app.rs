@@ -20,13 +20,20 @@ pub const ANA: &str = "U0ANA";
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Real time, which children's start times are compared with, plus what a story skips of it.
+/// Real time, which children's start times are compared with, plus what a story skips of it; and how much of that the server stood still.
 #[derive(Debug, Default)]
-pub struct StoryClock(Mutex<chrono::Duration>);
+pub struct StoryClock {
+    skipped: Mutex<chrono::Duration>,
+    stood_still: Mutex<chrono::Duration>,
+}
 
 impl Clock for StoryClock {
     fn now(&self) -> Time {
-        chrono::Utc::now() + *self.0.lock().unwrap()
+        chrono::Utc::now() + *self.skipped.lock().unwrap()
+    }
+
+    fn pulse(&self) -> Time {
+        chrono::Utc::now() + *self.stood_still.lock().unwrap()
     }
 }
 
@@ -281,7 +288,15 @@ impl TestApp {
 
     /// Time goes on while nobody is there.
     pub fn skip(&self, by: chrono::Duration) {
-        *self.clock.0.lock().unwrap() += by;
+        *self.clock.skipped.lock().unwrap() += by;
+    }
+
+    /// Everything stops for so long and goes on: no loop saw any of it.
+    pub fn stand_still(&self, by: chrono::Duration) {
+        // Both at once: nobody reads the one without the other.
+        let mut skipped = self.clock.skipped.lock().unwrap();
+        *self.clock.stood_still.lock().unwrap() += by;
+        *skipped += by;
     }
 
     /// Another value of a key of `paramedic.yaml`, for the next start.
@@ -349,7 +364,7 @@ impl TestApp {
 
     pub async fn advance(&mut self, by: chrono::Duration) {
         self.mend().await;
-        *self.clock.0.lock().unwrap() += by;
+        *self.clock.skipped.lock().unwrap() += by;
     }
 
     /// Posts it as Alertmanager does: again and again until a 2xx, and never again after a 4xx.
@@ -459,13 +474,15 @@ impl TestApp {
         self.place.redact(&lines(&incident).join("\n"))
     }
 
-    /// Waits until every notice was sent; the kinds by channel, in order, cards left out: how many edits they came to is a matter of pace.
+    /// Waits until every notice was sent, none refused; the kinds by channel, in order, cards left out: how many edits they came to is a
+    /// matter of pace.
     pub async fn told(&mut self, id: i64) -> String {
         let sent = |incident: &Value| {
             let notices = incident["notices"].as_array()?;
             notices.iter().all(|notice| notice["state"] != "waiting").then(|| notices.clone())
         };
         let notices = self.wait_for(id, "an empty outbox", sent).await;
+        assert!(notices.iter().all(|notice| notice["state"] != "failed"), "INC-{id}: not told: {notices:#?}");
         let text = |notice: &Value, key: &str| notice[key].as_str().unwrap().to_owned();
         let kinds: Vec<String> = notices
             .iter()

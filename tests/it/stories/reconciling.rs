@@ -2,6 +2,7 @@
 //! over only where that is certain.
 
 use super::{Setup, TestApp, firing};
+use crate::server::until;
 use insta::assert_snapshot;
 use paramedic::domain::{OrderKind, Time};
 use paramedic::standins::AlertmanagerApiStandin;
@@ -62,6 +63,17 @@ async fn an_alert_that_nobody_sent_is_found_after_an_outage_and_its_webhook_join
     let lasted = outages[0].ended_at - outages[0].began_at;
     assert!(lasted >= chrono::Duration::hours(2) && lasted < chrono::Duration::hours(3), "{outages:?}");
     assert!(outages[0].asked_at.is_some(), "{outages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_stop_alertmanager_is_asked_for_what_was_missed() {
+    let peer = peer().await;
+    let mut app = asking(&peer).start().await;
+    asked_again(&mut app, &peer).await;
+    peer.hold("HighRequestLatency", &[("service", "api-gateway"), ("severity", "warning")], march(), "paramedic");
+    app.stand_still(chrono::Duration::minutes(3));
+    app.until(1, &["awaiting_approval"]).await;
+    until("the outage is asked about", async || app.outages().await.iter().any(|outage| outage.asked_at.is_some())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

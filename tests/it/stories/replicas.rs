@@ -207,3 +207,30 @@ async fn three_replicas_behind_bad_networks_lose_nothing_and_repeat_nothing_whil
     second.kill().await;
     third.kill().await;
 }
+
+/// Whoever scrapes or probes a server that does not reach its database gets an answer, and what is sent there is sent back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_does_not_reach_its_database_is_not_ready_says_so_and_sends_alerts_back() {
+    let app = Setup::default().postgres().start().await;
+    let (proxy, url) = app.place.postgres().proxied().await;
+    let far = app.replica_at("far", &url).await;
+    let client = client(Duration::from_secs(40)).unwrap();
+    let get = async |path: &str| {
+        let answer = client.get(format!("http://{}{path}", far.address)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    until("it is ready", async || get("/readyz").await.0 == 200).await;
+    assert!(get("/metrics").await.1.contains("paramedic_store_writable 1"));
+    proxy.turn(Way::Cut);
+    let (status, said) = get("/readyz").await;
+    assert!(status == 503 && said.starts_with("the store cannot be written: "), "{status}: {said}");
+    let (status, metrics) = get("/metrics").await;
+    assert!(status == 200 && metrics.contains("paramedic_store_writable 0"), "{status}: {metrics}");
+    let delivery = client.post(format!("http://{}/webhooks/alertmanager", far.address)).body(down("orders").body().to_string());
+    assert_eq!(delivery.send().await.unwrap().status(), 503);
+    assert!(get("/metrics").await.1.contains("paramedic_deliveries_refused_total 1"));
+    proxy.turn(Way::Open);
+    until("it is ready again", async || get("/readyz").await.0 == 200).await;
+    assert!(get("/metrics").await.1.contains("paramedic_store_writable 1"));
+    assert!(far.stop().await, "it ends in good order");
+}

@@ -2,6 +2,7 @@
 //! listened is nobody's silence.
 
 use super::{Setup, TestApp, firing};
+use crate::server::until;
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -64,6 +65,39 @@ async fn time_in_which_nobody_listened_is_not_the_senders_silence() {
     app.until(2, &["escalated"]).await;
     let names: Vec<String> = app.incidents().await.iter().map(|one| one["alertname"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["HighRequestLatency", "NoHeartbeat"]);
+}
+
+/// Stopped for half an hour where ten minutes are silence, and continued: the next look of each loop is the first after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stood_still_takes_nobody_for_silent_and_says_since_when() {
+    let mut app = ten_minutes().start().await;
+    app.alertmanager(&firing("Watchdog", &[])).await;
+    app.stand_still(minutes(30));
+    until("the outage is on the disk", async || !app.outages().await.is_empty()).await;
+    let outages = app.outages().await;
+    let lasted = outages[0].ended_at - outages[0].began_at;
+    assert!(outages.len() == 1 && lasted >= minutes(30) && lasted < minutes(40), "{outages:?}");
+    app.advance(minutes(8)).await;
+    app.alertmanager(&firing("HighRequestLatency", &[("service", "api-gateway")])).await;
+    app.until(1, &["awaiting_approval"]).await;
+    app.advance(minutes(3)).await;
+    app.until(2, &["escalated"]).await;
+    let names: Vec<String> = app.incidents().await.iter().map(|one| one["alertname"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["HighRequestLatency", "NoHeartbeat"], "silent is who does not come after it");
+}
+
+/// The first heartbeat after a stop may be heard before any loop looks: the stop is no pace of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_right_after_a_stop_does_not_make_its_source_a_slow_one() {
+    let mut app = TestApp::start().await;
+    for _ in 0..2 {
+        app.alertmanager(&firing("Watchdog", &[])).await;
+        app.advance(minutes(5)).await;
+    }
+    app.stand_still(minutes(600));
+    app.alertmanager(&firing("Watchdog", &[])).await;
+    app.advance(minutes(60)).await;
+    app.until(1, &["escalated"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

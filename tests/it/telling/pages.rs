@@ -33,7 +33,7 @@ async fn an_incident_is_one_page_that_is_acknowledged_and_resolved() {
 }
 
 #[tokio::test]
-async fn pagerduty_is_tried_again_after_minutes_where_it_is_busy_and_never_where_the_event_is_wrong() {
+async fn pagerduty_is_tried_again_after_minutes_where_it_is_busy_and_until_it_is_put_right_where_the_key_is_wrong() {
     let desk = PagerDutyStandin::start().await.unwrap();
     let notifier = pager(&desk);
     let incident = latency();
@@ -48,7 +48,7 @@ async fn pagerduty_is_tried_again_after_minutes_where_it_is_busy_and_never_where
     let wrong = PagerDutySettings { routing_key: SecretString::from("ffff"), api_url: desk.api_url() };
     let notifier = Notifier::build(None, Some(&wrong), None).unwrap();
     let refused = notifier.send(&outgoing(Channel::Pagerduty, &page, &incident)).await.unwrap_err();
-    assert!(matches!(&refused, SendError::Never { why } if why.contains("routing_key") && !why.contains("ffff")), "{refused:?}");
+    assert!(matches!(&refused, SendError::Refused { why } if why.contains("routing_key") && !why.contains("ffff")), "{refused:?}");
     assert!(matches!(notifier.send(&outgoing(Channel::Pagerduty, &Notice::Card, &incident)).await, Err(SendError::Never { .. })));
     assert!(desk.events().is_empty());
 }
@@ -72,6 +72,9 @@ async fn a_mail_arrives_whole_and_hostile_text_adds_no_header() {
     server.refuse_next("552 too much");
     let never = notifier.send(&outgoing(Channel::Email, &said, &incident)).await.unwrap_err();
     assert!(matches!(never, SendError::Never { .. }), "{never:?}");
+    server.refuse_next("554 5.7.1 relay access denied");
+    let refused = notifier.send(&outgoing(Channel::Email, &said, &incident)).await.unwrap_err();
+    assert!(matches!(refused, SendError::Refused { .. }), "{refused:?}");
 
     notifier.send(&outgoing(Channel::Email, &said, &incident)).await.unwrap();
     let mail = server.until(PATIENCE, |mails| mails.first().cloned()).await.unwrap();
