@@ -3,6 +3,7 @@
 use super::answer::{AnswerError, chain, read_limited};
 use super::http::{self, HttpError};
 use crate::domain::Time;
+use crate::redaction::beginning;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ impl Alertmanager {
         let status = response.status();
         let body = read_limited(response, LIMIT).await?;
         if !status.is_success() {
-            let body = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+            let body = beginning(&String::from_utf8_lossy(&body), 300);
             return Err(AlertmanagerError::Refused { status: status.as_u16(), body });
         }
         serde_json::from_slice(&body).map_err(|e| AlertmanagerError::Strange(e.to_string()))

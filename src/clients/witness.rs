@@ -2,6 +2,7 @@
 
 use super::answer::{chain, read_limited};
 use super::http::{self, HttpError};
+use crate::redaction::beginning;
 use reqwest::Url;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl WitnessClient {
         let said = String::from_utf8_lossy(&body).into_owned();
         match (status, said.trim_end().parse()) {
             (409, Ok(size)) => Ok(Reply::Conflict(size)),
-            _ => Ok(Reply::Refused { status, said: said.chars().take(200).collect() }),
+            _ => Ok(Reply::Refused { status, said: beginning(&said, 200) }),
         }
     }
 }

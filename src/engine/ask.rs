@@ -125,7 +125,7 @@ impl Engine {
             service: name.clone(),
             host: host.cloned(),
             active: status.active,
-            state: self.redactor().text(&status.state.chars().take(200).collect::<String>()).into_owned(),
+            state: self.redactor().text(&status.state).chars().take(200).collect(),
             since: status.since.and_then(|since| Time::from_timestamp(since.timestamp(), 0)),
             pid: status.pid,
             instances: status.instances,

@@ -5,6 +5,7 @@ use super::prompt::{self, Limits};
 use crate::clients::llm::{Answer, Call, LlmClient, LlmError, LlmSettings, Message, ToolSchema};
 use crate::domain::{CostLimits, Incident, Price, Proposal, Spend};
 use crate::redaction::Redactor;
+use crate::redaction::beginning;
 use serde_json::Value as Json;
 
 /// Answers without words and calls, one after the other, before the model is given up.
@@ -144,7 +145,7 @@ fn trailing_empty(incident: &Incident) -> usize {
 fn thought(answer: Answer, turn: usize, asked: usize) -> Thought {
     let answered = answer.text.len() + answer.calls.iter().map(|call| call.name.len() + weight(call)).sum::<usize>();
     let estimate = (asked + answered) as u64 / BYTES_A_TOKEN + 1;
-    let reason: String = answer.text.chars().take(REASON_CHARS).collect();
+    let reason = beginning(&answer.text, REASON_CHARS);
     let calls = answer.calls.into_iter().enumerate();
     let tokens = answer.tokens.unwrap_or(estimate);
     Thought {
@@ -167,7 +168,7 @@ fn weight(call: &Call) -> usize {
 fn proposal(call: Call, turn: usize, number: usize, words: &str) -> Proposal {
     let (arguments, reason) = match call.arguments {
         Ok(arguments) => {
-            let own = arguments.get("reason").and_then(Json::as_str).map(|text| text.chars().take(REASON_CHARS).collect());
+            let own = arguments.get("reason").and_then(Json::as_str).map(|text| beginning(text, REASON_CHARS));
             (arguments, own.unwrap_or_else(|| words.to_owned()))
         }
         Err(broken) => (Json::String(broken.text), format!("the model's arguments are unreadable: {}", broken.problem)),

@@ -192,6 +192,14 @@ impl Redactor {
     }
 }
 
+/// The beginning of a text that nobody has looked through yet, cut between two words: half a secret would be found by nobody, and one
+/// without a blank in it is left out whole.
+pub fn beginning(text: &str, most: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(most) else { return text.to_owned() };
+    let whole = text[..end].rfind(char::is_whitespace).unwrap_or(0);
+    format!("{}…", text[..whole].trim_end())
+}
+
 /// How a mark begins. What stands in one is ours, and stays when a text is redacted again.
 pub(crate) const MARK: &str = "[redacted: ";
 /// No mark is longer.

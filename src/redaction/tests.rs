@@ -1,6 +1,6 @@
 //! What is hidden and what is not, case by case; then over random texts: nothing of a secret is left, and twice is once.
 
-use super::{Redactor, Secret};
+use super::{Redactor, Secret, beginning};
 use crate::domain::{Entry, PlannerKind, Proposal};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -279,4 +279,17 @@ proptest! {
             prop_assert!(shown.starts_with("[redacted: slack.bot_token]") && shown.trim_end_matches('=').ends_with(']'), "{encoded}: {shown}");
         }
     }
+}
+
+#[test]
+fn a_text_is_cut_in_front_of_a_word_so_that_no_half_of_a_secret_stays() {
+    let line = "seen mysql://app:a-long-password@db1/x and more";
+    for most in 0..line.len() {
+        let cut = beginning(line, most);
+        assert!(cut.chars().count() <= most + 1 && (!cut.contains("a-l") || cut.contains("@db1/x")), "{most}: {cut}");
+    }
+    assert_eq!(
+        (beginning(line, 200).as_str(), beginning("über-alles", 5).as_str(), beginning("ein Übel mehr", 9).as_str()),
+        (line, "…", "ein Übel…")
+    );
 }

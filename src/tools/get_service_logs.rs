@@ -4,6 +4,7 @@ use super::arguments::{self, place, read, schema, understood};
 use super::{About, Bench, Ran, Tool, Understood};
 use crate::clients::fleet::LogLevel;
 use crate::domain::{Effect, HostName, Outcome, ServiceName, Tier};
+use crate::redaction::beginning;
 use crate::safety::AuthorizedAction;
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -72,7 +73,7 @@ impl Tool for GetServiceLogs {
             Err(e) => Outcome::failed(e.to_string()).into(),
             Ok(lines) => {
                 let output = json!({ "service": arguments.service, "lines": lines, "count": lines.len() });
-                let last = lines.last().map_or(String::new(), |line| format!("; the last: {}", line.chars().take(120).collect::<String>()));
+                let last = lines.last().map_or(String::new(), |line| format!("; the last: {}", beginning(line, 120)));
                 Outcome::ok(format!("{} lines of {}{last}", lines.len(), arguments.service), output).into()
             }
         }

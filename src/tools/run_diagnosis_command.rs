@@ -5,6 +5,7 @@ use super::arguments::{self, read, schema, understood};
 use super::{About, Bench, Ran, Tool, Understood};
 use crate::clients::sandbox::{Ended, Told};
 use crate::domain::{DangerLevel, Effect, HostName, Outcome, Service, ServiceName, Target, Tier};
+use crate::redaction::beginning;
 use crate::safety::AuthorizedAction;
 use crate::safety::command::classify;
 use async_trait::async_trait;
@@ -112,16 +113,14 @@ fn outcome(told: &Told, command: &str, danger: DangerLevel, host: &HostName) -> 
         1 => "1 line".to_owned(),
         n => format!("{n} lines"),
     };
-    let last =
-        told.stdout.lines().last().map_or(String::new(), |line| format!("; the last: {}", line.chars().take(120).collect::<String>()));
+    let last = told.stdout.lines().last().map_or(String::new(), |line| format!("; the last: {}", beginning(line, 120)));
     let said = match (told.ended, told.exit) {
         (Ended::TimedOut, _) => format!("stopped after {} s; {lines}{last}", told.took_ms / 1000),
         (Ended::TooMuch, _) => format!("stopped: it said too much; {lines}{last}"),
         (Ended::ByItself, Some(0)) => format!("{lines}{last}"),
         (Ended::ByItself, exit) => {
             let code = exit.map_or("nobody knows how".to_owned(), |code| format!("exit code {code}"));
-            let error =
-                told.stderr.lines().last().map_or(String::new(), |line| format!(": {}", line.chars().take(120).collect::<String>()));
+            let error = told.stderr.lines().last().map_or(String::new(), |line| format!(": {}", beginning(line, 120)));
             format!("{code}{error}; {lines}{last}")
         }
     };

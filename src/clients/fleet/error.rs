@@ -1,6 +1,7 @@
 //! What can go wrong on the way to a service or host. Never hides whether the far end may have acted: `maybe_done` is what
 //! the engine's "in doubt" rests on, so a doubtful case answers yes.
 
+use crate::redaction::beginning;
 use std::time::Duration;
 
 /// How long each kind of outward call may take.
@@ -72,7 +73,7 @@ impl ReachError {
 
 /// Bytes of a stranger, fit for an error message: printable, and not many of them.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(200)];
-    let more = if bytes.len() > head.len() { "…" } else { "" };
-    format!("`{}`{more}", String::from_utf8_lossy(head).trim_end().escape_debug())
+    // Enough for that many characters, each as long as may be.
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * 200 + 4)]);
+    format!("`{}`", beginning(head.trim_end(), 200).escape_debug())
 }

@@ -1,6 +1,7 @@
 //! What went wrong with Slack, in the only terms that matter to a sender: try again, post anew, or give up.
 
 use crate::clients::http::HttpError;
+use crate::redaction::beginning;
 use serde_json::Value;
 use slack_morphism::errors::{SlackClientApiError, SlackClientError};
 use std::time::Duration;
@@ -98,7 +99,7 @@ fn details(error: &SlackClientApiError) -> Option<String> {
     let body: Value = serde_json::from_str(error.http_response_body.as_deref()?).ok()?;
     let messages = body.pointer("/response_metadata/messages")?.as_array()?;
     let text: Vec<_> = messages.iter().filter_map(Value::as_str).collect();
-    (!text.is_empty()).then(|| text.join("; ").chars().take(300).collect())
+    (!text.is_empty()).then(|| beginning(&text.join("; "), 300))
 }
 
 #[cfg(test)]

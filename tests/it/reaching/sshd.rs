@@ -140,12 +140,14 @@ impl Sshd {
         if self.door == Door::Key {
             reach["ssh"]["key_file"] = json!(self.path("user"));
         }
-        let ca = if self.door == Door::Grants { ca } else { Value::Null };
-        json!({
-            "ssh_ca": ca,
+        let mut inventory = json!({
             "hosts": [{"name": "web-1", "reach": reach, "log_roots": [self.path("logs"), self.path("other-logs")]}],
             "services": [{"name": "api", "hosts": ["web-1"], "reach": {"systemd": {"unit": unit}}}]
-        })
+        });
+        if self.door == Door::Grants {
+            inventory["ssh_ca"] = ca;
+        }
+        inventory
     }
 
     /// Where every certificate is written down.

@@ -35,7 +35,6 @@ fn host() -> Sshd {
     let reply = |done: Value| json!({ "version": 1, "request": "x", "result": { "done": done } }).to_string();
     for (name, text) in [
         ("hand.yaml", "commands: LOW\n".to_owned()),
-        ("said", marked("remote", "command on another host")),
         ("status", reply(json!({ "instances": [unit] }))),
         ("journal", reply(json!({ "lines": [format!("ERROR {}", marked("journal", "log of another host"))] }))),
         ("error", marked("error", "error of another host")),
@@ -45,15 +44,16 @@ fn host() -> Sshd {
     sshd
 }
 
-fn looks(sshd: &Sshd, here: &Path) -> Vec<Reply> {
+/// Files that commands read lie apart: a hand hides its own folder.
+fn looks(files: &Path) -> Vec<Reply> {
     let command = |host: &str, command: String| ("run_diagnosis_command".to_owned(), json!({ "host": host, "command": command }));
     let words = planted("model's words");
     vec![
         Reply::Both(
             words.clone(),
             vec![
-                command("app-server-01", format!("cat {}", here.join("said").display())),
-                command("web-1", format!("cat {}", sshd.path("said").display())),
+                command("app-server-01", format!("cat {}", files.join("here").display())),
+                command("web-1", format!("cat {}", files.join("there").display())),
                 ("get_service_logs".into(), json!({ "service": "api", "lines": 100, "level": "all" })),
                 ("check_service_status".into(), json!({ "service": "api" })),
             ],
@@ -86,9 +86,10 @@ async fn tables(url: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_canary_is_seen_by_way_of_commands_other_hosts_a_socket_or_a_shared_store() {
     let (postgres, sshd, outside) = (Postgres::start(), host(), tempfile::tempdir().unwrap());
-    std::fs::write(outside.path().join("said"), marked("command", "command's output")).unwrap();
+    std::fs::write(outside.path().join("here"), marked("command", "command's output")).unwrap();
+    std::fs::write(outside.path().join("there"), marked("remote", "command on another host")).unwrap();
     let (slack, pagerduty) = (SlackStandin::start().await.unwrap(), PagerDutyStandin::start().await.unwrap());
-    let model = ModelStandin::with_key(looks(&sshd, outside.path()), Some(MODEL)).await.unwrap();
+    let model = ModelStandin::with_key(looks(outside.path()), Some(MODEL)).await.unwrap();
     let main = json!({
         "store": { "url": postgres.url(), "dir": "data" },
         "server": { "webhook_token": "${HOOK}" },
@@ -110,7 +111,6 @@ async fn no_canary_is_seen_by_way_of_commands_other_hosts_a_socket_or_a_shared_s
     } } });
     inventory["services"].as_array_mut().unwrap().push(child);
     inventory["services"][0]["depends_on"] = json!(["cart"]);
-    inventory.as_object_mut().unwrap().remove("ssh_ca");
     let keys = main.as_object().unwrap().iter().map(|(key, value)| format!("{key}: {value}\n")).collect::<String>();
     let folder = configured(&keys, &inventory.to_string());
     std::fs::write(folder.path().join("config/model_key"), format!("{MODEL}\n")).unwrap();
