@@ -180,6 +180,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            Tried::Anothers => Ok(()),
             Tried::Resting(until) => Ok(store.rest(letter, until, "it was asked to wait").await?),
             Tried::Failed(way, SendError::Later { after, why }) => {
                 let after = after.and_then(|after| chrono::Duration::from_std(after).ok());
@@ -258,6 +259,10 @@ impl Engine {
         if way == Way::Post && !letter.unsure {
             store.sending(letter).await?;
         }
+        // Those writes may have taken long, or the server have stood still: whoever has the duty by now sends it.
+        if !store.on_duty(Duty::Tell(letter.channel)).await? {
+            return Ok(Tried::Anothers);
+        }
         Ok(match self.parts.notifier.send(&outgoing).await {
             Ok(sent) => Tried::Sent(sent, incident.seq),
             Err(e) => Tried::Failed(way, e),
@@ -280,6 +285,8 @@ enum Tried {
     Failed(Way, SendError),
     /// Not tried: the peer asked to be left alone until then.
     Resting(Time),
+    /// Not tried: another replica tells now.
+    Anothers,
 }
 
 /// So many at once, and one more each so many milliseconds. Slack takes about one message a second a channel and lets short bursts pass.
