@@ -231,6 +231,9 @@ fn difference(before: &Dump, after: &Dump) -> String {
     shown.join("\n")
 }
 
+/// From so many turned bits on everything is of full size.
+const FULL: usize = 1_000;
+
 fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a number")))
 }
@@ -260,8 +263,10 @@ async fn a_store_that_was_damaged_is_found_out_or_read_as_it_was() {
         let whole = stored.bytes(file).len();
         let ends = (0..whole).step_by(page).flat_map(|end| [end, end + 1, (end + page).saturating_sub(1)]).filter(|end| *end < whole);
         let ends: Vec<usize> = ends.collect();
-        let step = (ends.len() * 100 / (flips * 2 + 100)).max(1);
-        for end in ends.into_iter().step_by(step) {
+        // In full: at and around each page, and anywhere.
+        let step = if flips >= FULL { 1 } else { (ends.len() * 100 / (flips * 2 + 100)).max(1) };
+        let anywhere: Vec<usize> = (0..flips / 10).map(|_| dice.below(whole)).collect();
+        for end in ends.into_iter().step_by(step).chain(anywhere) {
             let shorter = stored.with(file, stored.bytes(file)[..end].to_vec());
             cut.take(&format!("{file} cut to {end} bytes"), &shorter, before, file.ends_with("-wal") || end == 0).await;
         }

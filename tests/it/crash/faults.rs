@@ -3,7 +3,7 @@
 
 use super::ground::Ground;
 use super::stage::{LOOK, Stage};
-use super::story::{Case, texts};
+use super::story::{Case, is_over, is_told, kinds, texts};
 use crate::reaching::need;
 use futures::StreamExt as _;
 use futures::stream;
@@ -76,7 +76,7 @@ async fn fail(stage: &mut Stage, case: &Case, fault: &Fault<'_>) -> bool {
         }
         Ok(()) => {
             let mut grace = Instant::now() + Duration::from_secs(30);
-            let mut failed = false;
+            let (mut failed, mut resolved) = (false, false);
             while Instant::now() < grace && stage.is_alive() {
                 if !acknowledged {
                     acknowledged = stage.post("/webhooks/alertmanager", "", case.body(true).to_string()).await == Some(200);
@@ -86,13 +86,20 @@ async fn fail(stage: &mut Stage, case: &Case, fault: &Fault<'_>) -> bool {
                 }
                 // Whatever it is, it answers.
                 let incident = stage.get("/api/incidents/INC-1").await;
-                let verifies = incident.is_some_and(|incident| super::story::kinds(&incident).contains(&"verify_started"));
-                if verifies && !failed {
+                let verifies = incident.as_ref().is_some_and(|incident| kinds(incident).contains(&"verify_started"));
+                if verifies && !resolved {
+                    resolved = stage.post("/webhooks/alertmanager", "", case.body(false).to_string()).await == Some(200);
+                }
+                if !failed && incident.is_some_and(|incident| is_over(&incident) && is_told(&incident)) {
                     break;
                 }
                 tokio::time::sleep(LOOK).await;
             }
         }
+    }
+    if happened(stage).is_none() {
+        // The last signature, and the database's own end.
+        stage.end().await;
     }
     let failed = happened(stage).is_some();
     stage.kill().await;
@@ -136,5 +143,6 @@ async fn a_disk_that_fails_at_the_nth_write_loses_nothing_and_repeats_nothing() 
         .await;
     let reached = failed.iter().filter(|failed| **failed).count();
     println!("{writes} writes in a story; {all} times it was told with one of them failing, {reached} times that was reached");
-    assert!(reached * 10 >= all * 6, "the disk hardly ever failed");
+    // How often the server writes beside the story is a matter of time.
+    assert!(reached * 10 >= all * 9, "the disk hardly ever failed");
 }

@@ -329,6 +329,7 @@ async fn kill_at_random(seed: u64, kills: usize, minutes: u64, lanes: u64) {
     println!("{}; {:.0} ms a kill", tally.told(), begun.elapsed().as_secs_f64() * 1_000.0 / done.max(1) as f64);
     let happened = tally.acknowledged.load(Ordering::SeqCst) > 0 && tally.done.load(Ordering::SeqCst) > 0;
     assert!(done < 500 || happened, "nothing happened at all");
+    assert!(done >= kills, "{done} of {kills} kills in {minutes} minutes: give it more (CRASH_MINUTES)");
 }
 
 /// `make crash` asks for more (CRASH_KILLS, CRASH_MINUTES, PARAMEDIC_CRASH_SEED).

@@ -173,6 +173,14 @@ impl Stage {
         }
     }
 
+    /// The same on a disk that fails: whatever it says, it ends.
+    pub async fn end(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let status = server.signal(Signal::TERM).await;
+            assert_ne!(status.signal(), Some(6), "a stop ended in {status}: {}", server.log());
+        }
+    }
+
     /// A process that has only just begun, instead of the one before.
     pub fn spawn(&mut self, environment: &[(&str, String)]) {
         self.server = Some(Serving::spawn(self.folder.path(), environment));
