@@ -205,7 +205,7 @@ impl Trust {
         }
     }
 
-    /// A place earns one point a day and an agent three; a place that has earned or relapsed today ends no row of wrongs either. So
+    /// A place earns once a day and an agent three times; a place that has earned or relapsed today ends no row of wrongs either. So
     /// an alert that comes again and again moves nothing.
     fn right(&mut self, mark: &Mark) {
         if self.earned.iter().chain(&self.relapsed).any(|once| once.place == mark.place) {
