@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use paramedic::domain::{Alert, AlertStatus, Entry, Fingerprint, Level, PlannerKind, ServiceName, Target, Time};
-use paramedic::store::{Freeze, Store};
+use paramedic::store::{Freeze, Inbox, Store};
 use std::path::Path;
 
 /// Written where nothing waits for a disk, then moved to its place: a million commits would take an hour elsewhere.
@@ -14,29 +14,43 @@ pub async fn write(into: &Path, from: u64, to: u64, open: bool) {
     }
     let store = Store::open_server(&format!("sqlite://{}", file.display()), Freeze::default()).await.unwrap();
     let begun = Utc::now() - TimeDelta::days(30);
-    for number in from..to {
-        let at = begun + TimeDelta::milliseconds(number as i64);
-        store.open(entries(number, at, open), &format!("bench-{number}"), &[], &|_| Vec::new(), at).await.unwrap();
+    let at = |number: u64| begun + TimeDelta::milliseconds(number as i64);
+    let (inbox, storing) = Inbox::open(store.clone(), || {});
+    let storing = tokio::spawn(storing);
+    for first in (from..to).step_by(500) {
+        let some = first..(first + 500).min(to);
+        inbox.accept(some.clone().map(|number| firing(number, at(number))).collect(), begun).await.unwrap();
+        let waiting = store.waiting_alerts(500).await.unwrap();
+        for (number, waiting) in some.zip(waiting) {
+            let (at, entries) = (at(number), entries(waiting.alert, open));
+            store.open(entries, &format!("bench-{number}"), &[waiting.id], &|_| Vec::new(), at).await.unwrap();
+        }
     }
+    drop(inbox);
+    storing.await.unwrap();
     store.close().await;
     drop(store);
     std::fs::copy(&file, into).unwrap();
 }
 
-fn entries(number: u64, at: Time, open: bool) -> Vec<Entry> {
+fn firing(number: u64, at: Time) -> Alert {
     let fingerprint = Fingerprint(format!("{number:016x}"));
     let labels = [("alertname", "ServiceDown".to_owned()), ("service", "api".to_owned()), ("instance", format!("web-{number}:9100"))];
-    let alert = Alert {
+    Alert {
         status: AlertStatus::Firing,
         labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
         annotations: [("summary".to_owned(), "api does not answer".to_owned())].into(),
         starts_at: at,
         ends_at: None,
         generator_url: String::new(),
-        fingerprint: fingerprint.clone(),
+        fingerprint,
         group_key: format!("group-{number}"),
         origin: Default::default(),
-    };
+    }
+}
+
+fn entries(alert: Alert, open: bool) -> Vec<Entry> {
+    let fingerprint = alert.fingerprint.clone();
     let target = Target { service: ServiceName::parse("api").ok(), host: None };
     let mut entries = vec![
         Entry::Raised { alert, target },

@@ -14,14 +14,27 @@ struct Round {
     rate: f64,
     p99_ms: f64,
     refused: u64,
+    /// Connections that broke, and requests that took longer than ten seconds.
+    broken: String,
 }
 
 pub async fn run() {
     for each in [1, 64] {
-        let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let (our, kept) = paramedic(each).await;
-            let their = alertmanager(each).await;
+        let (mut ours, mut theirs, mut ratios, mut waits, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let first = if round % 2 == 1 { Some(alertmanager(each).await) } else { None };
+            let (our, kept, waiting) = paramedic(each).await;
+            let their = match first {
+                Some(their) => their,
+                None => alertmanager(each).await,
+            };
+            waits.push(our.p99_ms / their.p99_ms);
+            left.push(waiting as f64);
+            for (who, round) in [("Paramedic", &our), ("Alertmanager", &their)] {
+                if !round.broken.is_empty() {
+                    println!("{who}: {}", round.broken);
+                }
+            }
             assert!(kept as f64 >= our.rate * SECONDS as f64 * 0.95, "{kept} alerts are on the disk, {} a second were accepted", our.rate);
             ratios.push(our.rate / their.rate);
             ours.push(our);
@@ -29,26 +42,30 @@ pub async fn run() {
         }
         let of = |rounds: &[Round], value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
         println!(
-            "alerts taken a second, {each} a body, wrk -t2 -c32 | Paramedic, on the disk: {:.0} (p99 {:.1} ms, {} refused) | Alertmanager, in memory: {:.0} (p99 {:.1} ms) | ratio {:.2}",
+            "alerts taken a second, {each} a body, wrk -t2 -c32 | Paramedic, on the disk: {:.0} (p99 {:.1} ms, {} refused, {:.0} not yet raised at the end) | Alertmanager, in memory: {:.0} (p99 {:.1} ms, {} refused) | ratio {:.2}, of p99 {:.2}",
             of(&ours, |round| round.rate),
             of(&ours, |round| round.p99_ms),
             ours.iter().map(|round| round.refused).sum::<u64>(),
+            median(left),
             of(&theirs, |round| round.rate),
             of(&theirs, |round| round.p99_ms),
+            theirs.iter().map(|round| round.refused).sum::<u64>(),
             median(ratios),
+            median(waits),
         );
     }
 }
 
-/// With the rows that are in the store afterwards.
-async fn paramedic(each: usize) -> (Round, u64) {
+/// With the rows that are in the store afterwards, and how many of them no incident has yet.
+async fn paramedic(each: usize) -> (Round, u64, u64) {
     let ground = Ground::new(&[service("api", None)]).await;
     let server = Server::start(&ground).await;
     let round = wrk(&ground, &server.webhook(), each, true);
     drop(server);
     let pool = sqlx::SqlitePool::connect(&ground.store_url()).await.unwrap();
     let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alerts").fetch_one(&pool).await.unwrap();
-    (round, kept as u64)
+    let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alerts WHERE state = 'accepted'").fetch_one(&pool).await.unwrap();
+    (round, kept as u64, waiting as u64)
 }
 
 async fn alertmanager(each: usize) -> Round {
@@ -99,7 +116,8 @@ fn wrk(ground: &Ground, url: &str, each: usize, webhook: bool) -> Round {
     };
     let refused = word("Non-2xx or 3xx responses:", 4).map_or(0, |count| count.parse().unwrap());
     let requests = word("Requests/sec:", 1).unwrap().parse::<f64>().unwrap() - refused as f64 / SECONDS as f64;
-    Round { rate: requests * each as f64, p99_ms: millis(&word("99%", 1).unwrap()), refused }
+    let broken = text.lines().map(str::trim).find(|line| line.starts_with("Socket errors")).unwrap_or_default().to_owned();
+    Round { rate: requests * each as f64, p99_ms: millis(&word("99%", 1).unwrap()), refused, broken }
 }
 
 fn millis(text: &str) -> f64 {

@@ -16,6 +16,7 @@ mod start;
 
 #[tokio::main]
 async fn main() {
+    println!("{}", machine());
     let all = "start speed intake size replicas soak";
     let wanted = std::env::var("FIGURES").unwrap_or_else(|_| all.to_owned());
     for chapter in wanted.split_whitespace() {
@@ -29,6 +30,37 @@ async fn main() {
             other => panic!("FIGURES names `{other}`: expected some of {all}"),
         }
     }
+}
+
+/// What it is measured on, and with.
+fn machine() -> String {
+    let said = |program: &str, argument: &str| {
+        let output = std::process::Command::new(program).arg(argument).output().ok();
+        let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().next().map_or_else(|| "not there".to_owned(), |line| line.trim().to_owned())
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor =
+        processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("?").trim_matches(['\t', ':', ' ']).to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let folder = std::env::temp_dir();
+    let disk = std::process::Command::new("stat").args(["-f", "-c", "%T"]).arg(&folder).output().unwrap();
+    let lines = [
+        format!(
+            "{} {}, {cores} x {processor}, {} on {}",
+            said("uname", "-s"),
+            said("uname", "-r"),
+            folder.display(),
+            String::from_utf8_lossy(&disk.stdout).trim()
+        ),
+        format!(
+            "{} | {} | {}",
+            concat!("paramedic ", env!("CARGO_PKG_VERSION")),
+            said("wrk", "-v"),
+            said("prometheus-alertmanager", "--version")
+        ),
+    ];
+    lines.join("\n")
 }
 
 fn median(values: Vec<f64>) -> f64 {

@@ -74,7 +74,7 @@ pub fn http() -> reqwest::Client {
 pub struct Server {
     child: Child,
     pub base: String,
-    /// From its start until it said that it is ready.
+    /// From its start until it said that it is ready: alerts are taken, looked into and told.
     pub ready: Duration,
 }
 
@@ -114,6 +114,19 @@ impl Server {
             }
             let log = || std::fs::read_to_string(ground.path(&format!("{name}.log"))).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "the server does not get ready: {}", log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// From now until its store is looked over: something may be changed.
+    pub async fn until_looked_over(&self) -> Duration {
+        let (begun, http) = (Instant::now(), http());
+        loop {
+            let answer = http.get(format!("{}/readyz", self.base)).send().await.unwrap();
+            if answer.text().await.unwrap() == "ready\n" {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < PATIENCE, "the store is not looked over");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

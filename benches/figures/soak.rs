@@ -29,17 +29,34 @@ pub async fn run() {
         kills += 1;
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let raised = raise_the_rest(&ground).await;
     let pool = sqlx::SqlitePool::connect(&ground.store_url()).await.unwrap();
     let stored: Vec<String> = sqlx::query_scalar("SELECT DISTINCT fingerprint FROM alerts").fetch_all(&pool).await.unwrap();
     let stored: std::collections::HashSet<u64> = stored.iter().map(|text| u64::from_str_radix(text, 16).unwrap()).collect();
     let accepted = accepted.lock().unwrap();
     let lost = accepted.iter().flat_map(|first| *first..first + EACH).filter(|number| !stored.contains(number)).count();
     println!(
-        "soak: {} alerts accepted through {kills} kills in {seconds:.0} s | {lost} lost | {} stored",
+        "soak: {} alerts accepted through {kills} kills in {seconds:.0} s | {lost} lost | {} stored, the last with its incident {raised:.0} s later",
         accepted.len() as u64 * EACH,
         stored.len()
     );
     assert_eq!(lost, 0);
+}
+
+/// Seconds until each alert that was accepted has an incident.
+async fn raise_the_rest(ground: &Ground) -> f64 {
+    let _server = Server::start(ground).await;
+    let pool = sqlx::SqlitePool::connect(&ground.store_url()).await.unwrap();
+    let begun = Instant::now();
+    loop {
+        let sql = "SELECT COUNT(*) FROM alerts WHERE incident_id IS NULL";
+        let left: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+        if left == 0 {
+            return begun.elapsed().as_secs_f64();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1_800), "{left} alerts have no incident");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn send(next: Arc<AtomicU64>, bodies: u64, base: Arc<Mutex<String>>, accepted: Arc<Mutex<Vec<u64>>>) {

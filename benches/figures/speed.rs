@@ -5,7 +5,7 @@ use super::server::{Ground, Server, service};
 use super::{median, p99};
 use paramedic::standins::model::{Generator, ModelStandin, Reply};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -109,7 +109,8 @@ async fn storm() {
             let paged = |event: &&paramedic::standins::PagerDutyEvent| {
                 event.action == "trigger" && event.payload.as_ref().is_some_and(|payload| payload.to_string().contains("DBCorruption"))
             };
-            (events.iter().filter(paged).count() >= 10).then(Instant::now)
+            let incidents: BTreeSet<&str> = events.iter().filter(paged).map(|event| event.dedup_key.as_str()).collect();
+            (incidents.len() >= 10).then(Instant::now)
         });
         let (accepted, paged) = futures::join!(futures::future::join_all(all), watched);
         assert!(accepted.into_iter().all(|accepted| accepted));
@@ -151,6 +152,7 @@ async fn model_step() {
     }
     let asked = asked.lock().unwrap();
     let gaps: Vec<f64> = asked.values().flat_map(|turns| turns.windows(2).map(|pair| millis(pair[1] - pair[0]))).collect();
+    assert!(gaps.len() >= 150, "{} steps were made of 200", gaps.len());
     println!(
         "own time a model's step, with the tool it called and HTTP both ways ({} steps) | median {:.2} ms | p99 {:.2} ms",
         gaps.len(),

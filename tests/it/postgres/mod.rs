@@ -21,7 +21,13 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// Killed servers are what tests are about, lost power of the database's machine is not: it does not wait for its disk.
     pub fn start() -> Self {
+        Self::start_with("fsync=off")
+    }
+
+    /// `fsync=on`: as in production.
+    pub fn start_with(fsync: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("paramedic-postgres-").tempdir().unwrap();
         std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
         give_to_postgres(folder.path());
@@ -40,7 +46,7 @@ impl Postgres {
         // A port found free may be another's a moment later.
         loop {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut server = serve(folder.path(), &data, port);
+            let mut server = serve(folder.path(), &data, port, fsync);
             if is_ready(&mut server, folder.path(), end) {
                 return Self { server, port, _folder: folder };
             }
@@ -84,12 +90,11 @@ impl Drop for Postgres {
     }
 }
 
-fn serve(folder: &Path, data: &Path, port: u16) -> Child {
+fn serve(folder: &Path, data: &Path, port: u16, fsync: &str) -> Child {
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let mut command = program("postgres");
     command.arg("-D").arg(data).arg("-p").arg(port.to_string());
-    // Killed servers are what these tests are about, lost power of the database's machine is not.
-    for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB", "max_connections=60"] {
+    for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", fsync, "shared_buffers=16MB", "max_connections=60"] {
         command.arg("-c").arg(setting);
     }
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
