@@ -233,6 +233,9 @@ fn shell(judge: &mut Judge, program: &Program, words: &[Word]) -> Run {
             _ if !flag => break,
             long if long.starts_with("--") => {}
             short => {
+                if !short[1..].chars().all(|c| c.is_ascii_alphabetic()) {
+                    judge.note(&word.raw, Critical, "no option of a shell");
+                }
                 text |= short.contains('c');
                 at += usize::from(short.contains(['o', 'O']));
             }
