@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const SMALL: u64 = 10_000;
 
-/// FIGURES_STORED: how many more; a million takes ten minutes and more to write.
+/// FIGURES_STORED: how many more; a million takes long to write.
 pub async fn run() {
     let large = std::env::var("FIGURES_STORED").ok().map_or(1_000_000, |count| count.parse().expect("FIGURES_STORED is a number"));
     let ground = Ground::new(&[service("api", None)]).await;
