@@ -80,7 +80,7 @@ async fn run(args: DecideArgs, decision: Decision, signature: Signing<'_>) -> an
     };
     let code = decide(&store, id, Wanted { decision, digest: args.digest, approvers, policies }, signature).await?;
     if code == ExitCode::SUCCESS && decision == Decision::Grant {
-        for why in args.files.halts(&store).await? {
+        for why in args.files.in_force(&store, SystemClock.now()).await?.halts {
             eprintln!("paramedic: everything is halted, so that it is not begun and this approval becomes void: {}", table::whole(&why));
         }
     }

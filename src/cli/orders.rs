@@ -3,7 +3,7 @@
 
 use super::{Files, decide::login_name, table};
 use crate::config::{self, Config};
-use crate::domain::{Clock as _, InForce, IncidentId, OrderKind, Proposer, Reason, ServiceName, SystemClock, Via};
+use crate::domain::{Clock as _, InForce, IncidentId, OrderKind, Proposer, Reason, ServiceName, SystemClock, Time, Via};
 use crate::engine::{Wish, halt_file, order};
 use crate::redaction::Redactor;
 use crate::safety::Approvers;
@@ -125,7 +125,6 @@ async fn give(kind: OrderKind, args: ReasonArgs, meaning: &str) -> anyhow::Resul
 }
 
 pub async fn list(args: OrdersArgs) -> anyhow::Result<ExitCode> {
-    let file = args.files.halt_file()?;
     let store = match args.files.store().await? {
         Ok(store) => store,
         Err(code) => return Ok(code),
@@ -137,9 +136,8 @@ pub async fn list(args: OrdersArgs) -> anyhow::Result<ExitCode> {
         super::say(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (latest, now) = (store.latest_orders().await?, SystemClock.now());
-    let mut in_force = InForce::of(&latest.orders, latest.count, now);
-    in_force.halts.extend(file.as_deref().and_then(halt_file).map(|why| store.redactor().text(&why).into_owned()));
+    let now = SystemClock.now();
+    let in_force = args.files.in_force(&store, now).await?;
     let freezes = match Config::load(&args.files.config, &args.files.overrides, &|name| std::env::var(name).ok()) {
         Ok(config) => config.freezes.iter().filter(|window| window.holds(now)).map(ToString::to_string).collect(),
         Err(_) => {
@@ -194,12 +192,13 @@ impl Files {
         config::redactor(&self.config, &self.overrides, &|name| std::env::var(name).ok())
     }
 
-    /// What keeps everything from being begun now, if something does; from what this user may read.
-    pub(super) async fn halts(&self, store: &Store) -> anyhow::Result<Vec<String>> {
-        let (latest, now) = (store.latest_orders().await?, SystemClock.now());
-        let file = self.halt_file()?.as_deref().and_then(halt_file);
-        let by_file = file.map(|why| self.redactor().text(&why).into_owned());
-        Ok(InForce::of(&latest.orders, latest.count, now).halts.into_iter().chain(by_file).collect())
+    /// The orders in force, and the halt file, as far as this user may read them.
+    pub(super) async fn in_force(&self, store: &Store, now: Time) -> anyhow::Result<InForce> {
+        let latest = store.latest_orders().await?;
+        let mut in_force = InForce::of(&latest.orders, latest.count, now);
+        let by_file = self.halt_file()?.as_deref().and_then(halt_file);
+        in_force.halts.extend(by_file.map(|why| self.redactor().text(&why).into_owned()));
+        Ok(in_force)
     }
 
     /// Where the halt file would be; none where the configuration cannot say.

@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 impl Engine {
     /// Why what was judged a moment ago is not begun any more; none: it may begin. What cannot be looked at stands in the way.
     pub(super) async fn overtaken(&self, claim: &Claim, judged_by: Option<i64>) -> Option<String> {
-        let late = || Some(format!("it was to begin before {}", claim.until().format("%H:%M:%SZ")));
-        let said = match self.parts.store.overtaken(claim, judged_by).await {
-            Ok(said) => said.map(str::to_owned),
-            Err(e) => Some(format!("the store does not say whether it still may: {e}")),
-        };
-        let halted = || facts::halted_here(&self.parts.store, &self.parts.halt_file).into_iter().next();
-        said.or_else(halted).or_else(|| if self.now() >= claim.until() { late() } else { None })
+        match self.parts.store.overtaken(claim, judged_by).await {
+            Ok(Some(said)) => return Some(said.to_owned()),
+            Ok(None) => {}
+            Err(e) => return Some(format!("the store does not say whether it still may: {e}")),
+        }
+        if self.now() >= claim.until() {
+            return Some(format!("it was to begin before {}", claim.until().format("%H:%M:%SZ")));
+        }
+        facts::halted_here(&self.parts.store, &self.parts.halt_file).into_iter().next()
     }
 
     /// Takes the steps of a tool for so long at the most, and none when somebody else may have taken the incident over. The time is read

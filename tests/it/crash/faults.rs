@@ -128,7 +128,7 @@ async fn a_disk_that_fails_at_the_nth_write_loses_nothing_and_repeats_nothing() 
     let writes = writes(&mut stages[0], &case, &shim).await;
     assert!(writes > 50, "{writes} writes are no story");
     let step = if std::env::var_os("PARAMEDIC_CRASH_TABLE").is_some() { 1 } else { writes / SOME };
-    let work: Vec<(usize, &'static str)> = (1..writes).step_by(step).flat_map(|nth| WAYS.map(|how| (nth, how))).collect();
+    let work: Vec<(usize, &'static str)> = (1..=writes).step_by(step).flat_map(|nth| WAYS.map(|how| (nth, how))).collect();
     let idle = Mutex::new(stages);
     let all = work.len();
     let failed: Vec<bool> = stream::iter(work)
